@@ -1,0 +1,112 @@
+"""The shape every processor's adapter has. `checkout` decides; an adapter only translates.
+
+An adapter is built for one account in one mode from plain values and holds no state but its HTTP session.
+It raises only `gateway.errors`. Calls are never made inside a database transaction.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.money import Money
+from gateway.types import (
+    Availability,
+    Callback,
+    CallbackRead,
+    Mode,
+    PaymentRef,
+    PaymentReport,
+    PaymentRequest,
+    Peek,
+    RefundRef,
+    RefundReport,
+    RefundRequest,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialField:
+    """One field of an account's credentials: `name` is the wire and form name (Invoice API `supported`)."""
+
+    name: str
+    label: str
+    is_secret: bool = True
+    is_required: bool = True
+    is_identity: bool = False  # changing it means another account (shop, store, service, merchant id)
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a processor can do, for pages and rules that must not know its name."""
+
+    asks_first: bool = False  # Payme, Click, Uzum: the processor calls us and we decide
+    can_cancel: bool = True
+    can_refund: bool = True
+    can_refund_partially: bool = True
+    can_capture: bool = False
+    has_status: bool = True
+    currencies: frozenset[str] = frozenset()  # empty: any
+    opens_app: bool = False  # the buyer's page opens in a new tab while ours waits
+
+
+class Adapter(Protocol):
+    def create_payment(self, request: PaymentRequest) -> PaymentReport:
+        """Start a payment and say where the buyer goes (`next_action`).
+
+        Same `reference` again answers the same payment. Errors: Declined, NotAvailable, Misconfigured,
+        Unavailable (surely nothing happened), OutcomeUnknown (ask with `ask_payment`).
+        """
+
+    def ask_payment(self, payment: PaymentRef) -> PaymentReport | None:
+        """The processor's present truth; by `reference` when `processor_ref` is empty.
+
+        None: it surely knows no such payment.
+        """
+
+    def cancel_payment(self, payment: PaymentRef) -> PaymentReport:
+        """End a payment there. The report is its truth afterwards, which may be CAPTURED."""
+
+    def refund_payment(self, request: RefundRequest) -> RefundReport:
+        """Send money back. Same `reference` again answers the same refund. Refused: clearly not possible."""
+
+    def ask_refund(self, refund: RefundRef) -> RefundReport | None:
+        """The refund's present truth; by `reference` when `processor_ref` is empty. None: surely unknown there."""
+
+    def check_availability(self, *, currency: str, method: str = "") -> Availability:
+        """Ask whether the account can take this. The caller caches it."""
+
+    def peek(self, callback: Callback) -> Peek:
+        """What an unverified callback claims. BadCallback when it has no readable shape at all."""
+
+    def read_callback(self, callback: Callback) -> CallbackRead:
+        """Verify with this account's secrets, then read. BadCallback otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterConfig:
+    """What an adapter is built from. `base_url` comes from settings by mode, never from a row.
+
+    `credentials` maps CredentialField.name to its text; `previous_credentials` still verify callbacks after a
+    rotation, oldest last.
+    """
+
+    mode: Mode
+    base_url: str
+    credentials: Mapping[str, str] = field(repr=False)
+    previous_credentials: tuple[Mapping[str, str], ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """A processor's entry in the registry."""
+
+    slug: str
+    name: str
+    capabilities: Capabilities
+    credential_fields: tuple[CredentialField, ...]
+    build: Callable[[AdapterConfig], Adapter] = field(repr=False)
+    # Says what is wrong with credentials before they are saved, by field name; {} when nothing is.
+    check_credentials: Callable[[Mapping[str, str], Mode], dict[str, str]] = field(repr=False)
+    # Refuses amounts the processor cannot take; an empty text means it can.
+    check_money: Callable[[Money], str] = field(repr=False, default=lambda money: "")

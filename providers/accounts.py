@@ -1,0 +1,165 @@
+"""Merchant accounts: whose credentials a payment goes through, and the adapter built from them.
+
+An account is pinned to a payment when it is opened; from then on only that row answers for it.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db import IntegrityError, transaction
+
+from gateway import registry
+from gateway.adapter import Adapter, AdapterConfig
+from gateway.types import Availability, Mode
+from providers.fields import Sealed
+from providers.models import MerchantAccount, Provider
+
+PREVIOUS_SECRETS_FOR = timedelta(hours=72)
+AVAILABILITY_FOR = timedelta(minutes=5)
+UNAVAILABILITY_FOR = timedelta(seconds=30)  # a "no" is asked again soon: staff may just have switched it on
+
+
+class BadCredentials(ValueError):
+    """Credentials that cannot be saved. `problems` maps field name → what is wrong with it."""
+
+    def __init__(self, problems: dict[str, str]) -> None:
+        super().__init__("; ".join(f"{name}: {problem}" for name, problem in problems.items()))
+        self.problems = problems
+
+
+def house_credentials(processor: str, mode: Mode) -> dict[str, str]:
+    """The environment's credentials where they fit the mode, else {}."""
+    given = {name: text for name, text in settings.HOUSE_CREDENTIALS.get(processor, {}).items() if text}
+    if not given or registry.get(processor).check_credentials(given, mode):
+        return {}
+    return given
+
+
+def find_account(*, provider: Provider | None, processor: str, mode: Mode) -> MerchantAccount | None:
+    """The provider's default account at the processor, else the house account, else None."""
+    if provider is not None:
+        account = MerchantAccount.objects.filter(
+            provider=provider, business_id="", processor=processor, mode=mode.value, retired_at=None
+        ).first()
+        if account is not None:
+            return account if account.is_usable else None
+    return _house_account(processor, mode)
+
+
+def _house_account(processor: str, mode: Mode) -> MerchantAccount | None:
+    if not house_credentials(processor, mode):
+        return None
+    wanted = {"provider": None, "processor": processor, "mode": mode.value, "retired_at": None}
+    account = MerchantAccount.objects.filter(**wanted).first()
+    if account is None:
+        try:
+            with transaction.atomic():
+                account = MerchantAccount.objects.create(**wanted)
+        except IntegrityError:  # another process was first
+            account = MerchantAccount.objects.get(**wanted)
+    return account if account.is_usable else None
+
+
+def credentials_of(account: MerchantAccount) -> dict[str, str]:
+    if account.is_house:
+        return house_credentials(account.processor, Mode(account.mode))
+    text = account.credentials.reveal()
+    return json.loads(text) if text else {}
+
+
+def adapter_for(account: MerchantAccount, *, now: datetime) -> Adapter:
+    """The adapter that acts on this account, at the address the settings give for its mode."""
+    previous: tuple[Mapping[str, str], ...] = ()
+    if account.previous_credentials and account.previous_until and account.previous_until > now:
+        previous = (json.loads(account.previous_credentials.reveal()),)
+    return registry.get(account.processor).build(
+        AdapterConfig(
+            mode=Mode(account.mode),
+            base_url=settings.PROCESSOR_URLS[account.processor, account.mode],
+            credentials=credentials_of(account),
+            previous_credentials=previous,
+        )
+    )
+
+
+def save_credentials(
+    *,
+    provider: Provider,
+    processor: str,
+    mode: Mode,
+    credentials: Mapping[str, str],
+    business_id: str = "",
+    business_name: str = "",
+    now: datetime,
+) -> MerchantAccount:
+    """Create or change an account. BadCredentials names the fields that are wrong; nothing is saved then.
+
+    Where an identity field changes (shop, store, service or merchant id) a new account is made and the old
+    one retires; otherwise the secrets are replaced and the old ones verify callbacks for 72 hours more.
+    """
+    entry = registry.get(processor)
+    fields = {field.name for field in entry.credential_fields}
+    problems = {name: "unknown field" for name in credentials if name not in fields}
+    problems |= {
+        field.name: "is required"
+        for field in entry.credential_fields
+        if field.is_required and not credentials.get(field.name, "").strip()
+    }
+    problems = problems or entry.check_credentials(credentials, mode)
+    if problems:
+        raise BadCredentials(problems)
+    text = json.dumps(dict(sorted(credentials.items())))
+    identity = _identity_digest(processor, credentials)
+    with transaction.atomic():
+        account = (
+            MerchantAccount.objects.select_for_update()
+            .filter(provider=provider, business_id=business_id, processor=processor, mode=mode.value, retired_at=None)
+            .first()
+        )
+        if account is not None and account.identity_digest != identity:
+            MerchantAccount.objects.filter(pk=account.pk).update(retired_at=now)
+            account = None
+        if account is None:
+            account = MerchantAccount(
+                provider=provider, business_id=business_id, processor=processor, mode=mode.value
+            )
+        elif account.credentials.reveal() != text:
+            account.previous_credentials = Sealed(account.credentials.reveal())
+            account.previous_until = now + PREVIOUS_SECRETS_FOR
+        account.credentials = Sealed(text)
+        account.identity_digest = identity
+        account.business_name = business_name or account.business_name
+        account.save()
+    forget_availability(account)
+    return account
+
+
+def _identity_digest(processor: str, credentials: Mapping[str, str]) -> str:
+    identity = [credentials.get(f.name, "") for f in registry.get(processor).credential_fields if f.is_identity]
+    key = settings.SECRET_KEY.encode()
+    return hmac.new(key, json.dumps([processor, *identity]).encode(), hashlib.sha256).hexdigest()
+
+
+def availability(account: MerchantAccount, *, currency: str, method: str = "", now: datetime) -> Availability:
+    """Whether new payments can be made, from the cache where it is fresh. Raises the adapter's errors."""
+    key = f"availability/{account.pk}/{_availability_generation(account)}/{currency}/{method}"
+    known = cache.get(key)
+    if known is None:
+        known = adapter_for(account, now=now).check_availability(currency=currency, method=method)
+        lifetime = AVAILABILITY_FOR if known.is_available else UNAVAILABILITY_FOR
+        cache.set(key, known, lifetime.total_seconds())
+    return known
+
+
+def forget_availability(account: MerchantAccount) -> None:
+    """The processor or staff changed something: ask again at the next need."""
+    cache.set(f"availability-generation/{account.pk}", _availability_generation(account) + 1, None)
+
+
+def _availability_generation(account: MerchantAccount) -> int:
+    return int(cache.get(f"availability-generation/{account.pk}") or 0)
