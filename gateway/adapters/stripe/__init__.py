@@ -1,0 +1,30 @@
+"""Stripe: Cash App Pay through PaymentIntents without Stripe.js. Amounts: minor units by Stripe's own exponents.
+
+Source: docs/processors/stripe.md.
+"""
+
+from gateway.adapter import Capabilities, CredentialField, Processor
+from gateway.adapters.stripe.adapter import CURRENCIES, StripeAdapter
+from gateway.adapters.stripe.amounts import check_money
+from gateway.adapters.stripe.keys import check_credentials
+
+PROCESSOR = Processor(
+    slug="stripe",
+    name="Stripe",
+    capabilities=Capabilities(currencies=CURRENCIES, opens_app=True),
+    credential_fields=(
+        CredentialField(
+            name="secretKey", label="Secret key", help="Starts with sk_ or rk_; its prefix must fit the mode."
+        ),
+        CredentialField(
+            name="webhookSecret",
+            label="Webhook secret",
+            help="Starts with whsec_; of the endpoint that calls /api/webhooks/stripe.",
+        ),
+    ),
+    build=StripeAdapter,
+    check_credentials=check_credentials,
+    check_money=check_money,
+)
+
+__all__ = ["PROCESSOR", "StripeAdapter"]

@@ -1,0 +1,106 @@
+"""Stripe's events: what an unverified one claims, and what a verified one says."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gateway import signatures
+from gateway.adapters.stripe import reading
+from gateway.errors import BadCallback
+from gateway.types import AccountChanged, Callback, CallbackRead, Ignored, Mode, Notice, Peek
+
+PAYMENT_EVENTS = frozenset(
+    {
+        "payment_intent.created",
+        "payment_intent.requires_action",
+        "payment_intent.processing",
+        "payment_intent.amount_capturable_updated",
+        "payment_intent.succeeded",
+        "payment_intent.payment_failed",
+        "payment_intent.canceled",
+        "payment_intent.partially_funded",
+    }
+)
+# `charge.refund.updated` is the older name of `refund.updated`; an endpoint may be subscribed to both.
+REFUND_EVENTS = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
+ACCOUNT_EVENTS = frozenset({"account.updated", "capability.updated"})
+IGNORED = {
+    "charge.refunded": "the refund's own events say which refund and how it went",
+}
+IGNORED_PREFIXES = {
+    "checkout.session.": "Checkout Sessions are handled in a later release",
+    "charge.": "the payment intent's events say the same",
+}
+
+
+def peek(callback: Callback) -> Peek:
+    """What the body claims: our payment's id in the metadata, or Stripe's id of the PaymentIntent. BadCallback when it
+    is no event at all.
+    """
+    event = _event(callback.body)
+    subject = _subject(event)
+    is_intent = reading.text(subject, "object") == "payment_intent"
+    return Peek(
+        reference=reading.text(reading.child(subject, "metadata"), "paymentId"),
+        processor_ref=reading.text(subject, "id") if is_intent else reading.ref(subject, "payment_intent"),
+        event_id=reading.text(event, "id"),
+        event_type=reading.text(event, "type"),
+        mode=reading.mode_of(event),
+    )
+
+
+def read(callback: Callback, *, secrets: Iterable[str], mode: Mode) -> CallbackRead:
+    """Verify, then read. An event of the other mode is no error (two endpoints may share an address): it is ignored."""
+    header = callback.headers.get("stripe-signature", "")
+    signatures.verify_stripe(callback.body, header, secrets=secrets, now=callback.received_at)
+    event = _event(callback.body)
+    event_id, event_type = reading.text(event, "id"), reading.text(event, "type")
+    if not event_id or not event_type:
+        raise BadCallback("an event without id or type")
+    try:
+        notice = _notice(event, event_type, mode=mode)
+    except reading.Unreadable as error:
+        raise BadCallback(f"{event_type} with {error}") from error
+    return CallbackRead(event_id=event_id, event_type=event_type, notices=(notice,))
+
+
+def _notice(event: reading.Json, event_type: str, *, mode: Mode) -> Notice:
+    subject = _subject(event)
+    claimed = reading.mode_of(event)
+    if claimed is None:
+        raise BadCallback(f"{event_type} without livemode")
+    if claimed is not mode or reading.mode_of(subject) not in (None, mode):
+        return Ignored(f"an event of {claimed} mode at an account of {mode} mode")
+    occurred_at = reading.time_of(event.get("created"))
+    if event_type in PAYMENT_EVENTS:
+        return reading.payment_report(subject, mode=mode, occurred_at=occurred_at)
+    if event_type in REFUND_EVENTS:
+        return reading.refund_report(subject, mode=mode, occurred_at=occurred_at)
+    if event_type.startswith("charge.dispute."):
+        return reading.dispute_report(subject, mode=mode)
+    if event_type in ACCOUNT_EVENTS:
+        return AccountChanged(mode=mode)
+    return Ignored(_why_ignored(event_type))
+
+
+def _why_ignored(event_type: str) -> str:
+    if event_type in IGNORED:
+        return IGNORED[event_type]
+    for prefix, why in IGNORED_PREFIXES.items():
+        if event_type.startswith(prefix):
+            return why
+    return f"{event_type} means nothing to us"
+
+
+def _event(body: bytes) -> dict[str, Any]:
+    try:
+        event = json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise BadCallback("the body is not JSON") from error
+    if not isinstance(event, dict) or event.get("object") != "event":
+        raise BadCallback("the body is not a Stripe event")
+    return event
+
+
+def _subject(event: Mapping[str, Any]) -> reading.Json:
+    return reading.child(reading.child(event, "data"), "object")
