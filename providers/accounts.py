@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.core.cache import cache
 from django.db import IntegrityError, transaction
 
 from gateway import registry
@@ -132,10 +131,10 @@ def save_credentials(
             account.previous_credentials = Sealed(account.credentials.reveal())
             account.previous_until = now + PREVIOUS_SECRETS_FOR
         account.credentials = Sealed(text)
+        account.availability = {}  # other credentials, other capabilities
         account.identity_digest = identity
         account.business_name = business_name or account.business_name
         account.save()
-    forget_availability(account)
     return account
 
 
@@ -145,21 +144,48 @@ def _identity_digest(processor: str, credentials: Mapping[str, str]) -> str:
     return hmac.new(key, json.dumps([processor, *identity]).encode(), hashlib.sha256).hexdigest()
 
 
-def availability(account: MerchantAccount, *, currency: str, method: str = "", now: datetime) -> Availability:
-    """Whether new payments can be made, from the cache where it is fresh. Raises the adapter's errors."""
-    key = f"availability/{account.pk}/{_availability_generation(account)}/{currency}/{method}"
-    known = cache.get(key)
-    if known is None:
-        known = adapter_for(account, now=now).check_availability(currency=currency, method=method)
-        lifetime = AVAILABILITY_FOR if known.is_available else UNAVAILABILITY_FOR
-        cache.set(key, known, lifetime.total_seconds())
-    return known
+def known_availability(account: MerchantAccount, *, currency: str, method: str = "") -> Availability | None:
+    """What the processor last said, without asking it again. None: it was never asked."""
+    known = account.availability.get(f"{currency}/{method}")
+    return Availability(is_available=known["is_available"], why=known["why"]) if known else None
 
 
-def forget_availability(account: MerchantAccount) -> None:
-    """The processor or staff changed something: ask again at the next need."""
-    cache.set(f"availability-generation/{account.pk}", _availability_generation(account) + 1, None)
+def refresh_availability(
+    account: MerchantAccount, *, currency: str, method: str = "", now: datetime
+) -> Availability:
+    """Ask the processor and keep its answer. Raises the adapter's errors; what was known then stays."""
+    found = adapter_for(account, now=now).check_availability(currency=currency, method=method)
+    keep_availability(account, found, currency=currency, method=method, now=now)
+    return found
 
 
-def _availability_generation(account: MerchantAccount) -> int:
-    return int(cache.get(f"availability-generation/{account.pk}") or 0)
+def keep_availability(
+    account: MerchantAccount, found: Availability, *, currency: str, method: str = "", now: datetime
+) -> None:
+    entry = {"is_available": found.is_available, "why": found.why[:200], "at": now.isoformat()}
+    with transaction.atomic():
+        row = MerchantAccount.objects.select_for_update(of=("self",)).get(pk=account.pk)
+        row.availability[f"{currency}/{method}"] = entry
+        row.save(update_fields=["availability"])
+    account.availability = row.availability
+
+
+def stale_availabilities(*, now: datetime) -> list[tuple[MerchantAccount, str, str]]:
+    """(account, currency, method) whose answer is old enough to be asked again; a "no" ages faster."""
+    stale = []
+    for account in MerchantAccount.objects.filter(is_active=True, retired_at=None, blocked_at=None):
+        for name, known in account.availability.items():
+            lifetime = AVAILABILITY_FOR if known["is_available"] else UNAVAILABILITY_FOR
+            if now - datetime.fromisoformat(known["at"]) > lifetime:
+                currency, _, method = name.partition("/")
+                stale.append((account, currency, method))
+    return stale
+
+
+def age_availability(account: MerchantAccount) -> None:
+    """The processor says that something changed: let the next round ask, and answer as before until then."""
+    with transaction.atomic():
+        row = MerchantAccount.objects.select_for_update(of=("self",)).get(pk=account.pk)
+        for known in row.availability.values():
+            known["at"] = "2000-01-01T00:00:00+00:00"
+        row.save(update_fields=["availability"])

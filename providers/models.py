@@ -149,6 +149,8 @@ class MerchantAccount(models.Model):
     is_active = models.BooleanField(default=True)
     blocked_at = models.DateTimeField(null=True, blank=True, help_text=_("Set by staff; the API cannot lift it."))
     retired_at = models.DateTimeField(null=True, blank=True)
+    # What the processor last said it can take: {"USD/cashapp": {"is_available", "why", "at"}}.
+    availability = models.JSONField(default=dict, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
