@@ -89,7 +89,11 @@ class StripeAdapter:
             lambda client, options: client.v1.payment_intents.create(as_params(params), options),
             key=idempotency_key("payment", request.reference),
         )
-        return self._report(answer, reference=request.reference, is_write=True)
+        report = self._report(answer.values, reference=request.reference, is_write=True)
+        if answer.is_replayed:
+            # A repeated key repeats the first answer, however old; the payment may be paid by now.
+            return self._retrieve(report.reference, report.processor_ref)
+        return report
 
     def ask_payment(self, payment: PaymentRef) -> PaymentReport | None:
         """By id, or by looking through the account's payments for our reference. None: Stripe knows none such.
@@ -100,7 +104,7 @@ class StripeAdapter:
             found = self._find_intent(payment.reference, created_at=payment.created_at)
             return self._report(found, reference=payment.reference) if found else None
         try:
-            return self._retrieve(payment)
+            return self._retrieve(payment.reference, payment.processor_ref)
         except NotFound:
             return None
 
@@ -134,8 +138,8 @@ class StripeAdapter:
             if refused.report is not None and refused.report.processor_ref == payment.processor_ref:
                 return refused.report
         else:
-            return self._report(answer, reference=payment.reference, is_write=True)
-        return self._retrieve(payment)
+            return self._report(answer.values, reference=payment.reference, is_write=True)
+        return self._retrieve(payment.reference, payment.processor_ref)
 
     def refund_payment(self, request: RefundRequest) -> RefundReport:
         """Refund, once for each reference, for ever: Stripe forgets keys after a day, so its refunds are read first."""
@@ -161,7 +165,7 @@ class StripeAdapter:
             is_refund=True,
         )
         return self._refund_report(
-            answer, reference=request.reference, payment_ref=payment.processor_ref, is_write=True
+            answer.values, reference=request.reference, payment_ref=payment.processor_ref, is_write=True
         )
 
     def ask_refund(self, refund: RefundRef) -> RefundReport | None:
@@ -208,13 +212,13 @@ class StripeAdapter:
         secrets = [holder.get("webhookSecret", "") for holder in holders]
         return callbacks.read(callback, secrets=secrets, mode=self.config.mode)
 
-    def _retrieve(self, payment: PaymentRef) -> PaymentReport:
+    def _retrieve(self, reference: str, processor_ref: str) -> PaymentReport:
         answer = self._read(
             lambda client, options: client.v1.payment_intents.retrieve(
-                payment.processor_ref, {"expand": ["latest_charge"]}, options
+                processor_ref, {"expand": ["latest_charge"]}, options
             )
         )
-        return self._report(answer, reference=payment.reference)
+        return self._report(answer, reference=reference)
 
     def _made_before(self, request: PaymentRequest) -> Mapping[str, Any] | None:
         """An old request may have been answered under a key that Stripe has forgotten."""
@@ -279,11 +283,13 @@ class StripeAdapter:
         except reading.Unreadable as error:
             raise http.unclear("Stripe answered without the refund", is_write=is_write) from error
 
-    def _write(self, call: "Call", *, key: str = "", is_refund: bool = False) -> dict[str, Any]:
+    def _write(self, call: "Call", *, key: str = "", is_refund: bool = False) -> "Written":
         try:
-            return plain(call(self._client(), {"idempotency_key": key} if key else {}))
+            answer = call(self._client(), {"idempotency_key": key} if key else {})
         except stripe.StripeError as error:
             raise errors.meaning_of(error, is_write=True, mode=self.config.mode, is_refund=is_refund) from error
+        headers = answer.last_response.headers if answer.last_response else {}
+        return Written(plain(answer), is_replayed=headers.get("Idempotent-Replayed") == "true")
 
     def _read(self, call: "Call") -> dict[str, Any]:
         started = time.monotonic()
@@ -311,6 +317,14 @@ class StripeAdapter:
 
 
 Call = Callable[[stripe.StripeClient, Any], stripe.StripeObject]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write answered, and whether Stripe repeated an earlier answer under the same key."""
+
+    values: Mapping[str, Any]
+    is_replayed: bool
 
 
 def metadata_of(request: PaymentRequest) -> dict[str, str]:

@@ -1,0 +1,1189 @@
+"""Stripe, Cash App Pay: what we send, how every answer reads, which callbacks are believed."""
+
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl
+
+import pytest
+import stripe
+from werkzeug import Response
+
+from gateway import http, registry, signatures
+from gateway.adapter import AdapterConfig
+from gateway.adapters.stripe import PROCESSOR, StripeAdapter
+from gateway.adapters.stripe.client import API_VERSION, client_for
+from gateway.errors import (
+    BadCallback,
+    Declined,
+    Misconfigured,
+    NotAvailable,
+    NotFound,
+    OutcomeUnknown,
+    Refused,
+    Unavailable,
+    WrongMode,
+)
+from gateway.money import Money
+from gateway.types import (
+    AccountChanged,
+    Callback,
+    DeclineAdvice,
+    DisputeReport,
+    Ignored,
+    Mode,
+    NextAction,
+    Outcome,
+    PaymentRef,
+    PaymentReport,
+    PaymentRequest,
+    RefundOutcome,
+    RefundRef,
+    RefundReport,
+    RefundRequest,
+)
+
+KEY = "sk_test_51AdapterTests"
+SECRET = "whsec_adapter_tests"
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+QUICK = http.Timeouts(connect_seconds=0.2, read_seconds=0.2, total_seconds=0.5)
+
+REQUEST = PaymentRequest(
+    reference="pay-1",
+    order_reference="order-1",
+    money=Money(2500, "USD"),
+    description="Premium Credits | Direct (Bitloader)",
+    return_url="https://pay.test/checkout/o/tok_1",
+    metadata={"serviceId": "svc_1", "serviceName": "Premium Credits", "quantity": "5", "externalId": "ORDER-1"},
+)
+PAYMENT = PaymentRef(reference="pay-1", processor_ref="pi_1", money=Money(2500, "USD"), created_at=NOW)
+LOST = replace(PAYMENT, processor_ref="")
+REFUND = RefundRequest(reference="ref-1", payment=PAYMENT, money=Money(1000, "USD"))
+CASHAPP_ACTION = {
+    "type": "cashapp_handle_redirect_or_display_qr_code",
+    "cashapp_handle_redirect_or_display_qr_code": {
+        "hosted_instructions_url": "https://payments.stripe.test/cashapp/instructions/1",
+        "mobile_auth_url": "https://pm-redirects.stripe.test/authorize/1",
+        "qr_code": {
+            "expires_at": 1763640030,
+            "image_url_png": "https://qr.stripe.test/1.png",
+            "image_url_svg": "https://qr.stripe.test/1.svg",
+        },
+    },
+}
+
+
+def built(values):
+    """An object as the SDK builds it, so that no test lives on a shape the SDK would not give us."""
+    return stripe.StripeObject.construct_from(values, None).to_dict()
+
+
+def intent(**changes):
+    return built(
+        {
+            "id": "pi_1",
+            "object": "payment_intent",
+            "amount": 2500,
+            "amount_capturable": 0,
+            "amount_received": 0,
+            "client_secret": "pi_1_secret_hidden",
+            "created": 1763640000,
+            "currency": "usd",
+            "last_payment_error": None,
+            "latest_charge": None,
+            "livemode": False,
+            "metadata": {"orderId": "order-1", "paymentId": "pay-1", "items": "x", "keys": "y"},
+            "next_action": None,
+            "payment_method_types": ["cashapp"],
+            "status": "requires_action",
+            **changes,
+        }
+    )
+
+
+def refund(**changes):
+    return built(
+        {
+            "id": "re_1",
+            "object": "refund",
+            "amount": 1000,
+            "charge": "ch_1",
+            "created": 1763640100,
+            "currency": "usd",
+            "metadata": {"refundId": "ref-1", "paymentId": "pay-1"},
+            "payment_intent": "pi_1",
+            "status": "succeeded",
+            **changes,
+        }
+    )
+
+
+def page(*items, has_more=False):
+    return {"object": "list", "data": list(items), "has_more": has_more, "url": "/v1/x"}
+
+
+def error(**values):
+    return {"error": {"type": "invalid_request_error", "message": "No.", **values}}
+
+
+class Stripe:
+    """Stripe at the socket: answers in order for each method and path; the last one stays."""
+
+    def __init__(self, server):
+        self.server = server
+        self.answers = {}
+        self.url = server.url_for("/").rstrip("/")
+
+    def on(self, method, path, *answers):
+        """Each answer is a body, or (status, body), or (status, body, headers)."""
+        queue = [answer if isinstance(answer, tuple) else (200, answer) for answer in answers]
+
+        def respond(_request):
+            status, body, *headers = queue.pop(0) if len(queue) > 1 else queue[0]
+            text = body if isinstance(body, (str, bytes)) else json.dumps(body)
+            made = Response(text, status=status, content_type="application/json", headers=headers[0] if headers else {})
+            made.headers.setdefault("Request-Id", "req_test_1")
+            return made
+
+        self.server.expect_request(path, method=method).respond_with_handler(respond)
+        return self
+
+    @property
+    def calls(self):
+        return [(request.method, request.path) for request, _ in self.server.log]
+
+    def form(self, index=-1):
+        return dict(parse_qsl(self.server.log[index][0].get_data().decode()))
+
+    def headers(self, index=-1):
+        return self.server.log[index][0].headers
+
+    def query(self, index=-1):
+        return dict(self.server.log[index][0].args)
+
+
+@pytest.fixture
+def peer(httpserver):
+    return Stripe(httpserver)
+
+
+def adapter_at(url, *, mode=Mode.TEST, key=KEY, previous=(), timeouts=http.DEFAULT_TIMEOUTS, now=NOW):
+    config = AdapterConfig(
+        mode=mode,
+        base_url=url,
+        credentials={"secretKey": key, "webhookSecret": SECRET},
+        previous_credentials=previous,
+    )
+    return StripeAdapter(config, timeouts=timeouts, clock=lambda: now)
+
+
+@pytest.fixture
+def adapter(peer):
+    return adapter_at(peer.url)
+
+
+INTENTS = "/v1/payment_intents"
+INTENT = f"{INTENTS}/pi_1"
+CANCEL = f"{INTENT}/cancel"
+REFUNDS = "/v1/refunds"
+
+
+# Creating a payment
+
+
+def test_one_call_creates_and_confirms_a_cash_app_payment(peer, adapter):
+    peer.on("POST", INTENTS, intent(next_action=CASHAPP_ACTION))
+    report = adapter.create_payment(REQUEST)
+
+    assert report == PaymentReport(
+        reference="pay-1",
+        processor_ref="pi_1",
+        outcome=Outcome.PENDING,
+        mode=Mode.TEST,
+        next_action=NextAction(
+            url="https://payments.stripe.test/cashapp/instructions/1",
+            mobile_url="https://pm-redirects.stripe.test/authorize/1",
+            qr_url="https://qr.stripe.test/1.png",
+        ),
+        method="cashapp",
+    )
+    assert peer.calls == [("POST", INTENTS)]
+    assert peer.form() == {
+        "amount": "2500",
+        "currency": "usd",
+        "payment_method_types[0]": "cashapp",
+        "payment_method_data[type]": "cashapp",
+        "confirm": "true",
+        "return_url": "https://pay.test/checkout/o/tok_1",
+        "description": "Premium Credits | Direct (Bitloader)",
+        "metadata[serviceId]": "svc_1",
+        "metadata[serviceName]": "Premium Credits",
+        "metadata[quantity]": "5",
+        "metadata[externalId]": "ORDER-1",
+        "metadata[orderId]": "order-1",
+        "metadata[paymentId]": "pay-1",
+    }
+    headers = peer.headers()
+    assert headers["Authorization"] == f"Bearer {KEY}"
+    assert headers["Stripe-Version"] == API_VERSION == "2026-08-26.dahlia"
+    assert headers["Idempotency-Key"] == "payment-pay-1"
+    assert "X-Stripe-Client-Telemetry" not in headers
+
+
+def test_the_same_payment_has_the_same_idempotency_key_and_another_has_another(peer, adapter):
+    peer.on("POST", INTENTS, intent())
+    for reference in ("pay-1", "pay-1", "pay-2", "x" * 300):
+        adapter.create_payment(replace(REQUEST, reference=reference))
+    keys = [request.headers["Idempotency-Key"] for request, _ in peer.server.log]
+    assert keys[0] == keys[1] != keys[2]
+    assert len(keys[3]) <= 255
+
+
+def test_a_repeated_create_that_stripe_replays_is_answered_with_the_present_truth(peer, adapter):
+    peer.on("POST", INTENTS, (200, intent(), {"Idempotent-Replayed": "true"}))
+    peer.on("GET", INTENT, intent(status="succeeded", amount_received=2500))
+    assert adapter.create_payment(REQUEST).outcome is Outcome.CAPTURED
+
+
+def test_a_create_repeated_after_a_day_looks_for_the_first_payment_because_stripe_forgets_keys(peer, adapter):
+    peer.on("GET", INTENTS, page(intent(status="succeeded", amount_received=2500)))
+    report = adapter.create_payment(replace(REQUEST, created_at=NOW - timedelta(hours=24)))
+    assert report.outcome is Outcome.CAPTURED
+    assert ("POST", INTENTS) not in peer.calls
+
+
+def test_metadata_is_cut_to_what_stripe_keeps_and_our_ids_always_fit(peer, adapter):
+    peer.on("POST", INTENTS, intent())
+    many = {f"field{number}": "v" for number in range(60)}
+    odd = {"long": "Ü" * 501, "k" * 41: "v", "a[b]": "v", "empty": "", "paymentId": "forged"}
+    adapter.create_payment(replace(REQUEST, metadata=odd | many, description="d" * 2000))
+    form = peer.form()
+    kept = [name for name in form if name.startswith("metadata[")]
+    assert len(kept) == 50
+    assert form["metadata[paymentId]"] == "pay-1"
+    assert form["metadata[orderId]"] == "order-1"
+    assert form["metadata[long]"] == "Ü" * 500
+    assert not {f"metadata[{'k' * 41}]", "metadata[a[b]]", "metadata[empty]"} & set(kept)
+    assert len(form["description"]) == 1000
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"money": Money(2500, "EUR")}, NotAvailable),
+        ({"method": "card"}, NotAvailable),
+        ({"money": Money(49, "USD")}, Misconfigured),
+        ({"return_url": ""}, Misconfigured),
+    ],
+)
+def test_what_cash_app_surely_refuses_is_refused_without_a_call(peer, adapter, change, expected):
+    with pytest.raises(expected):
+        adapter.create_payment(replace(REQUEST, **change))
+    assert peer.calls == []
+
+
+@pytest.mark.parametrize(("key", "expected"), [("sk_live_51x", WrongMode), ("pk_test_51x", Misconfigured)])
+def test_a_key_of_the_other_mode_never_leaves_the_house(peer, key, expected):
+    with pytest.raises(expected):
+        adapter_at(peer.url, key=key).create_payment(REQUEST)
+    assert peer.calls == []
+
+
+def test_an_answer_of_the_other_mode_is_refused(peer, adapter):
+    peer.on("POST", INTENTS, intent(livemode=True))
+    with pytest.raises(WrongMode):
+        adapter.create_payment(REQUEST)
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "ftp://x.test/", "", None, 7])
+def test_a_next_action_that_is_no_web_address_leads_nowhere(peer, adapter, url):
+    action = {"cashapp_handle_redirect_or_display_qr_code": {"hosted_instructions_url": url, "mobile_auth_url": url}}
+    peer.on("POST", INTENTS, intent(next_action=action))
+    assert adapter.create_payment(REQUEST).next_action is None
+
+
+def test_in_live_mode_the_buyer_is_sent_to_https_only(peer):
+    action = {"redirect_to_url": {"url": "http://stripe.test/"}}
+    peer.on("POST", INTENTS, intent(livemode=True, next_action=action))
+    live = adapter_at(peer.url, mode=Mode.LIVE, key="sk_live_51x")
+    assert live.create_payment(REQUEST).next_action is None
+
+
+# How Stripe refuses
+
+NOT_AVAILABLE = [
+    {"param": "payment_method_types", "message": 'The payment method type "cashapp" is invalid.'},
+    {"param": "payment_method_types[0]"},
+    {"code": "payment_intent_invalid_parameter", "message": "The payment method type provided: cashapp is invalid."},
+    {"code": "payment_method_unactivated"},
+    {"code": "payment_method_not_available"},
+    {"code": "capability_not_active"},
+    {"code": "payment_method_unsupported_type"},
+    {"code": "payment_method_currency_mismatch", "param": "currency"},
+    {"code": "payment_intent_incompatible_payment_method"},
+    {"code": "country_unsupported"},
+    {"param": "payment_method_data[type]"},
+]
+OUR_BUGS = [
+    {"code": "payment_method_types_no_longer_supported", "param": "payment_method_types"},
+    {"code": "parameter_unknown", "param": "payment_method_types"},
+    {"code": "parameter_missing", "param": "return_url"},
+    {"code": "amount_too_small", "param": "amount"},
+    {"code": "amount_too_large", "param": "amount"},
+    {"type": "idempotency_error", "message": "Keys for idempotent requests can only be used with the same parameters."},
+]
+
+
+@pytest.mark.parametrize("values", NOT_AVAILABLE)
+def test_cash_app_that_is_not_activated_is_told_apart(peer, adapter, values):
+    peer.on("POST", INTENTS, (400, error(**values)))
+    with pytest.raises(NotAvailable) as caught:
+        adapter.create_payment(REQUEST)
+    assert caught.value.request_id == "req_test_1"
+
+
+@pytest.mark.parametrize("values", OUR_BUGS)
+def test_a_mistake_of_ours_is_never_called_not_available(peer, adapter, values):
+    peer.on("POST", INTENTS, (400, error(**values)))
+    with pytest.raises(Misconfigured) as caught:
+        adapter.create_payment(REQUEST)
+    assert type(caught.value) is Misconfigured
+    assert caught.value.processor_code == values.get("code", "")
+
+
+@pytest.mark.parametrize(
+    ("status", "values", "expected"),
+    [
+        (401, {"message": "Invalid API Key provided: sk_test_****"}, Misconfigured),
+        (401, {"code": "api_key_expired"}, Misconfigured),
+        (403, {}, Misconfigured),
+        (400, {"code": "livemode_mismatch"}, WrongMode),
+        (400, {"code": "testmode_charges_only"}, WrongMode),
+        (409, {"code": "idempotency_key_in_use"}, Unavailable),
+        (409, {"code": "lock_timeout"}, Unavailable),
+        (429, {"code": "lock_timeout"}, Unavailable),
+        (429, {}, Unavailable),
+        (400, {"code": "rate_limit"}, Unavailable),
+        (409, {"code": "something_else"}, OutcomeUnknown),
+        (500, {"type": "api_error"}, OutcomeUnknown),
+        (503, {"type": "api_error"}, OutcomeUnknown),
+        (418, {}, OutcomeUnknown),
+    ],
+)
+def test_what_each_refusal_asks_of_us(peer, adapter, status, values, expected):
+    peer.on("POST", INTENTS, (status, error(**values)))
+    with pytest.raises(expected) as caught:
+        adapter.create_payment(REQUEST)
+    assert type(caught.value) is expected
+    assert len(peer.calls) == 1
+
+
+def test_too_many_requests_says_how_long_to_wait(peer, adapter):
+    peer.on("POST", INTENTS, (429, error(), {"Retry-After": "3"}))
+    with pytest.raises(Unavailable) as caught:
+        adapter.create_payment(REQUEST)
+    assert caught.value.retry_after_seconds == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "advice"),
+    [
+        ({"decline_code": "insufficient_funds"}, "insufficient_funds", DeclineAdvice.NOT_ENOUGH_MONEY),
+        ({"decline_code": "lost_card"}, "lost_card", DeclineAdvice.CALL_BANK),
+        ({"decline_code": "stolen_card"}, "stolen_card", DeclineAdvice.CALL_BANK),
+        ({"decline_code": "fraudulent"}, "fraudulent", DeclineAdvice.CALL_BANK),
+        ({"decline_code": "generic_decline"}, "generic_decline", DeclineAdvice.CALL_BANK),
+        ({"code": "expired_card"}, "expired_card", DeclineAdvice.OTHER_METHOD),
+        (
+            {"code": "payment_method_customer_decline"},
+            "payment_method_customer_decline",
+            DeclineAdvice.CANCELLED_BY_BUYER,
+        ),
+        ({"code": "payment_method_provider_decline"}, "payment_method_provider_decline", DeclineAdvice.OTHER_METHOD),
+        ({"code": "payment_method_provider_timeout"}, "payment_method_provider_timeout", DeclineAdvice.TIMED_OUT),
+        ({"decline_code": "never_heard_of"}, "never_heard_of", DeclineAdvice.TRY_AGAIN),
+    ],
+)
+def test_a_refused_buyer_gets_advice_and_staff_the_code(peer, adapter, values, code, advice):
+    body = error(**{"type": "card_error", "code": "card_declined", **values}, payment_intent=intent(id="pi_9"))
+    peer.on("POST", INTENTS, (402, body))
+    with pytest.raises(Declined) as caught:
+        adapter.create_payment(REQUEST)
+    assert (caught.value.failure.code, caught.value.failure.advice) == (code, advice)
+    assert caught.value.processor_ref == "pi_9"
+
+
+@pytest.mark.parametrize("code", ["payment_intent_payment_attempt_failed", "payment_intent_authentication_failure"])
+def test_a_refused_try_that_comes_as_400_is_declined_too(peer, adapter, code):
+    peer.on("POST", INTENTS, (400, error(code=code)))
+    with pytest.raises(Declined):
+        adapter.create_payment(REQUEST)
+
+
+ODD_BODIES = {
+    "HTML with 200": (200, "<html>Sign in to the network</html>"),
+    "HTML with 402": (402, "<html></html>"),
+    "HTML with 503": (503, "<html></html>"),
+    "nothing": (200, ""),
+    "a list": (200, []),
+    "a number": (200, "7"),
+    "null": (200, "null"),
+    "another object": (200, {"object": "charge", "id": "ch_1"}),
+    "an object without id": (200, {"object": "payment_intent", "livemode": False}),
+    "an error that is a word": (400, {"error": "invalid_client"}),
+    "no error in an error": (400, {"message": "no"}),
+    "cut JSON": (200, '{"id": "pi_1", "client_secret": "pi_1_secret_hidden", "obj'),
+    "not UTF-8": (200, b'{"id": "\xff"}'),
+    "a redirect": (302, "{}", {"Location": "http://127.0.0.1:1/"}),
+}
+
+
+@pytest.mark.parametrize("name", ODD_BODIES)
+def test_an_answer_that_is_not_stripes_leaves_a_write_unknown_and_is_not_quoted(peer, adapter, name):
+    peer.on("POST", INTENTS, ODD_BODIES[name])
+    with pytest.raises(OutcomeUnknown) as caught:
+        adapter.create_payment(REQUEST)
+    assert peer.calls == [("POST", INTENTS)]
+    link = caught.value
+    while link is not None:
+        assert "hidden" not in str(link)
+        link = link.__cause__
+
+
+@pytest.mark.parametrize("name", ODD_BODIES)
+def test_an_answer_that_is_not_stripes_makes_a_read_unavailable(peer, adapter, name):
+    peer.on("GET", INTENT, ODD_BODIES[name])
+    with pytest.raises(Unavailable):
+        adapter.ask_payment(PAYMENT)
+
+
+def test_no_answer_leaves_a_create_unknown_and_it_is_sent_only_once(raw_server):
+    server = raw_server(lambda connection: connection.recv(1))
+    with pytest.raises(OutcomeUnknown):
+        adapter_at(server.url, timeouts=QUICK).create_payment(REQUEST)
+    assert len(server.requests) == 1
+
+
+def test_nobody_listening_is_unavailable(raw_server):
+    server = raw_server(lambda connection: None)
+    server.close()
+    with pytest.raises(Unavailable):
+        adapter_at("http://127.0.0.1:9", timeouts=QUICK).create_payment(REQUEST)
+
+
+def test_a_question_that_broke_off_at_once_is_asked_a_second_time(raw_server):
+    body = json.dumps(intent()).encode()
+    answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    server = raw_server(lambda connection: None, lambda connection: connection.sendall(answer))
+    assert adapter_at(server.url, timeouts=QUICK).ask_payment(PAYMENT).processor_ref == "pi_1"
+    assert len(server.requests) == 2
+
+
+def test_a_notice_header_of_stripe_does_not_become_a_warning(peer, adapter, recwarn):
+    peer.on("POST", INTENTS, (200, intent(), {"Stripe-Notice": "An old version."}))
+    adapter.create_payment(REQUEST)
+    assert len(recwarn) == 0
+
+
+def test_logs_hold_request_ids_and_never_a_body_or_a_secret(peer, adapter, caplog):
+    peer.on("POST", INTENTS, intent(next_action=CASHAPP_ACTION), (400, error(code="amount_too_small")))
+    with caplog.at_level(logging.DEBUG):
+        adapter.create_payment(REQUEST)
+        with pytest.raises(Misconfigured):
+            adapter.create_payment(REQUEST)
+    assert "request id req_test_1" in caplog.text
+    for hidden in ("pi_1_secret_hidden", KEY, SECRET, "Premium Credits", "instructions"):
+        assert hidden not in caplog.text
+    assert KEY not in repr(adapter)
+    assert SECRET not in repr(adapter)
+
+
+def test_nothing_is_written_to_the_home_directory(peer, adapter, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    peer.on("POST", INTENTS, intent())
+    adapter.create_payment(REQUEST)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_clients_are_shared_by_key_and_address_and_safe_between_threads(peer, adapter):
+    peer.on("GET", INTENT, intent())
+    with ThreadPoolExecutor(8) as threads:
+        reports = list(threads.map(lambda _: adapter.ask_payment(PAYMENT), range(32)))
+    assert {report.processor_ref for report in reports} == {"pi_1"}
+    assert client_for(KEY, peer.url, QUICK) is client_for(KEY, peer.url, QUICK)
+    assert client_for(KEY, peer.url, QUICK) is not client_for("sk_test_other", peer.url, QUICK)
+
+
+# What the states mean
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "is_final"),
+    [
+        ("requires_payment_method", Outcome.PENDING, False),
+        ("requires_confirmation", Outcome.PENDING, False),
+        ("requires_action", Outcome.PENDING, False),
+        ("processing", Outcome.PROCESSING, False),
+        ("canceled", Outcome.CANCELLED, True),
+        ("a_word_of_tomorrow", Outcome.PENDING, False),
+        (None, Outcome.PENDING, False),
+    ],
+)
+def test_a_state_without_money(peer, adapter, status, outcome, is_final):
+    peer.on("GET", INTENT, intent(status=status))
+    report = adapter.ask_payment(PAYMENT)
+    assert (report.outcome, report.is_final, report.money) == (outcome, is_final, None)
+
+
+def test_succeeded_is_captured_with_what_was_received_and_the_charge(peer, adapter):
+    charge = {
+        "id": "ch_1",
+        "object": "charge",
+        "created": 1763640050,
+        "payment_method_details": {"type": "cashapp", "cashapp": {"cashtag": "$buyer", "transaction_id": "txn_1"}},
+    }
+    peer.on("GET", INTENT, intent(status="succeeded", amount_received=2400, latest_charge=charge))
+    report = adapter.ask_payment(PAYMENT)
+    assert report.outcome is Outcome.CAPTURED
+    assert report.is_final
+    assert report.money == Money(2400, "USD")  # what came, not what was asked for
+    assert report.processor_data == {"charge": "ch_1", "transaction": "txn_1"}
+    assert report.occurred_at == datetime.fromtimestamp(1763640050, tz=UTC)
+    assert peer.query() == {"expand[0]": "latest_charge"}
+
+
+def test_requires_capture_is_authorized_with_what_is_held(peer, adapter):
+    peer.on("GET", INTENT, intent(status="requires_capture", amount_capturable=2500, latest_charge="ch_1"))
+    report = adapter.ask_payment(PAYMENT)
+    assert (report.outcome, report.money, report.is_final) == (Outcome.AUTHORIZED, Money(2500, "USD"), False)
+    assert report.processor_data == {"charge": "ch_1"}
+
+
+def test_a_refused_try_is_declined_but_the_payment_is_not_over(peer, adapter):
+    failure = {"code": "payment_method_customer_decline", "message": "The buyer declined."}
+    peer.on("GET", INTENT, intent(status="requires_payment_method", last_payment_error=failure))
+    report = adapter.ask_payment(PAYMENT)
+    assert (report.outcome, report.is_final) == (Outcome.DECLINED, False)
+    assert report.failure.code == "payment_method_customer_decline"
+    assert report.failure.advice is DeclineAdvice.CANCELLED_BY_BUYER
+
+
+def test_captured_money_in_an_amount_nobody_can_read_is_none_rather_than_a_guess(peer, adapter):
+    peer.on("GET", INTENT, intent(status="succeeded", amount_received=2500, currency="zzz"))
+    report = adapter.ask_payment(PAYMENT)
+    assert (report.outcome, report.money) == (Outcome.CAPTURED, None)
+
+
+def test_a_payment_that_carries_another_reference_says_so(peer, adapter):
+    peer.on("GET", INTENT, intent(metadata={"paymentId": "pay-other"}))
+    assert adapter.ask_payment(PAYMENT).reference == "pay-other"
+
+
+# Asking
+
+
+def test_an_unknown_id_is_none(peer, adapter):
+    peer.on("GET", INTENT, (404, error(code="resource_missing")))
+    assert adapter.ask_payment(PAYMENT) is None
+
+
+def test_an_id_of_the_other_mode_is_said_to_be_that(peer, adapter):
+    message = "No such payment_intent: 'pi_1'; a similar object exists in live mode, but a test mode key was used."
+    peer.on("GET", INTENT, (404, error(code="resource_missing", message=message)))
+    with pytest.raises(WrongMode):
+        adapter.ask_payment(PAYMENT)
+
+
+def test_a_lost_create_is_found_by_our_reference_over_several_pages(peer, adapter):
+    others = [intent(id=f"pi_other_{number}", metadata={"paymentId": f"other-{number}"}) for number in range(3)]
+    peer.on("GET", INTENTS, page(*others[:2], has_more=True), page(others[2], intent()))
+    report = adapter.ask_payment(LOST)
+    assert (report.processor_ref, report.reference) == ("pi_1", "pay-1")
+    first, second = peer.query(0), peer.query(1)
+    assert first["created[gte]"] == str(int((NOW - timedelta(minutes=5)).timestamp()))
+    assert first["limit"] == "100"
+    assert second["starting_after"] == "pi_other_1"
+
+
+def test_a_create_that_never_arrived_is_none_and_long_ago_every_later_payment_is_looked_at_too(peer, adapter):
+    peer.on("GET", INTENTS, page())
+    assert adapter.ask_payment(LOST) is None
+    assert len(peer.calls) == 1
+    assert adapter.ask_payment(replace(LOST, created_at=NOW - timedelta(hours=1))) is None
+    assert len(peer.calls) == 3
+    assert "created[gt]" in peer.query()
+
+
+def test_more_payments_than_we_look_through_is_not_the_same_as_none(peer, adapter):
+    peer.on("GET", INTENTS, page(intent(metadata={}), has_more=True))
+    with pytest.raises(Unavailable):
+        adapter.ask_payment(LOST)
+    assert len(peer.calls) == 20
+
+
+# Cancelling
+
+
+def test_cancel_ends_the_payment(peer, adapter):
+    peer.on("POST", CANCEL, intent(status="canceled", canceled_at=1763640200))
+    report = adapter.cancel_payment(PAYMENT)
+    assert (report.outcome, report.is_final) == (Outcome.CANCELLED, True)
+    assert peer.form() == {"cancellation_reason": "abandoned"}
+
+
+def test_a_cancel_that_lost_the_race_reports_the_money(peer, adapter):
+    truth = intent(status="succeeded", amount_received=2500)
+    peer.on("POST", CANCEL, (400, error(code="payment_intent_unexpected_state", payment_intent=truth)))
+    report = adapter.cancel_payment(PAYMENT)
+    assert (report.outcome, report.money, report.is_final) == (Outcome.CAPTURED, Money(2500, "USD"), True)
+    assert len(peer.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "embedded", [{}, {"payment_intent": {"id": "pi_1"}}, {"payment_intent": intent(livemode=True)}]
+)
+def test_a_refused_cancel_without_a_readable_payment_asks_for_it(peer, adapter, embedded):
+    peer.on("POST", CANCEL, (400, error(code="payment_intent_unexpected_state", **embedded)))
+    peer.on("GET", INTENT, intent(status="processing"))
+    assert adapter.cancel_payment(PAYMENT).outcome is Outcome.PROCESSING
+
+
+def test_cancelling_what_is_cancelled_says_cancelled(peer, adapter):
+    truth = intent(status="canceled")
+    peer.on("POST", CANCEL, (400, error(code="payment_intent_unexpected_state", payment_intent=truth)))
+    assert adapter.cancel_payment(PAYMENT).outcome is Outcome.CANCELLED
+
+
+def test_each_cancel_is_a_new_wish_because_stripe_would_replay_an_old_refusal(peer, adapter):
+    peer.on("POST", CANCEL, intent(status="canceled"))
+    adapter.cancel_payment(PAYMENT)
+    adapter.cancel_payment(PAYMENT)
+    assert peer.headers(0)["Idempotency-Key"] != peer.headers(1)["Idempotency-Key"]
+
+
+def test_cancelling_a_payment_that_stripe_never_got_is_done(peer, adapter):
+    peer.on("GET", INTENTS, page())
+    report = adapter.cancel_payment(LOST)
+    assert (report.outcome, report.is_final, report.processor_ref) == (Outcome.CANCELLED, True, "")
+
+
+def test_cancelling_a_payment_whose_answer_was_lost_finds_it_first(peer, adapter):
+    peer.on("GET", INTENTS, page(intent()))
+    peer.on("POST", CANCEL, intent(status="canceled"))
+    assert adapter.cancel_payment(LOST).outcome is Outcome.CANCELLED
+
+
+def test_a_lost_payment_that_was_paid_meanwhile_is_not_cancelled(peer, adapter):
+    peer.on("GET", INTENTS, page(intent(status="succeeded", amount_received=2500)))
+    assert adapter.cancel_payment(LOST).outcome is Outcome.CAPTURED
+    assert ("POST", CANCEL) not in peer.calls
+
+
+def test_an_id_that_stripe_does_not_know_is_not_called_cancelled(peer, adapter):
+    peer.on("POST", CANCEL, (404, error(code="resource_missing")))
+    with pytest.raises(NotFound):
+        adapter.cancel_payment(PAYMENT)
+
+
+def test_a_cancel_without_an_answer_is_unknown(raw_server):
+    server = raw_server(lambda connection: None)
+    with pytest.raises(OutcomeUnknown):
+        adapter_at(server.url, timeouts=QUICK).cancel_payment(PAYMENT)
+
+
+# Refunding
+
+
+def test_a_refund_goes_out_under_its_own_key(peer, adapter):
+    peer.on("GET", REFUNDS, page())
+    peer.on("POST", REFUNDS, refund())
+    report = adapter.refund_payment(REFUND)
+    assert report == RefundReport(
+        reference="ref-1",
+        processor_ref="re_1",
+        payment_processor_ref="pi_1",
+        outcome=RefundOutcome.SUCCEEDED,
+        money=Money(1000, "USD"),
+        mode=Mode.TEST,
+        occurred_at=datetime.fromtimestamp(1763640100, tz=UTC),
+    )
+    assert peer.form() == {
+        "payment_intent": "pi_1",
+        "amount": "1000",
+        "reason": "requested_by_customer",
+        "metadata[refundId]": "ref-1",
+        "metadata[paymentId]": "pay-1",
+    }
+    assert peer.headers()["Idempotency-Key"] == "refund-ref-1"
+
+
+def test_a_refund_that_stripe_has_is_not_made_again_however_old_its_key(peer, adapter):
+    peer.on("GET", REFUNDS, page(refund(status="pending")))
+    assert adapter.refund_payment(REFUND).outcome is RefundOutcome.PENDING
+    assert peer.calls == [("GET", REFUNDS)]
+    assert peer.query()["payment_intent"] == "pi_1"
+
+
+@pytest.mark.parametrize(
+    ("status", "values"),
+    [
+        (400, {"code": "charge_already_refunded"}),
+        (400, {"code": "charge_disputed"}),
+        (400, {"code": "refund_disputed_payment"}),
+        (400, {"code": "payment_intent_unexpected_state"}),
+        (400, {"code": "balance_insufficient"}),
+        (400, {"message": "Refund amount ($30.00) is greater than unrefunded amount on charge ($25.00)"}),
+        (400, {"param": "amount"}),
+        (402, {"type": "card_error"}),
+    ],
+)
+def test_a_refund_that_cannot_be_is_refused(peer, adapter, status, values):
+    peer.on("GET", REFUNDS, page())
+    peer.on("POST", REFUNDS, (status, error(**values)))
+    with pytest.raises(Refused) as caught:
+        adapter.refund_payment(REFUND)
+    assert caught.value.processor_code == values.get("code", "")
+
+
+def test_a_refund_of_a_payment_unknown_there_is_not_found(peer, adapter):
+    peer.on("GET", REFUNDS, (404, error(code="resource_missing", param="payment_intent")))
+    with pytest.raises(NotFound):
+        adapter.refund_payment(REFUND)
+
+
+def test_a_refund_in_another_currency_is_refused_without_a_call(peer, adapter):
+    with pytest.raises(Misconfigured):
+        adapter.refund_payment(replace(REFUND, money=Money(1000, "EUR")))
+    assert peer.calls == []
+
+
+def test_a_refund_without_an_answer_is_unknown_and_can_be_asked_about(peer, adapter):
+    peer.on("GET", REFUNDS, page(), page(refund()))
+    peer.on("POST", REFUNDS, (500, error(type="api_error")))
+    with pytest.raises(OutcomeUnknown):
+        adapter.refund_payment(REFUND)
+    asked = RefundRef(reference="ref-1", processor_ref="", payment=PAYMENT, money=REFUND.money, created_at=NOW)
+    assert adapter.ask_refund(asked).processor_ref == "re_1"
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        ("pending", RefundOutcome.PENDING),
+        ("requires_action", RefundOutcome.PENDING),
+        ("succeeded", RefundOutcome.SUCCEEDED),
+        ("failed", RefundOutcome.FAILED),
+        ("canceled", RefundOutcome.CANCELLED),
+        ("a_word_of_tomorrow", RefundOutcome.PENDING),
+    ],
+)
+def test_a_refunds_states(peer, adapter, status, outcome):
+    peer.on("GET", f"{REFUNDS}/re_1", refund(status=status, failure_reason="declined"))
+    asked = RefundRef(reference="ref-1", processor_ref="re_1", payment=PAYMENT, money=REFUND.money, created_at=NOW)
+    report = adapter.ask_refund(asked)
+    assert report.outcome is outcome
+    assert (report.failure.code if report.failure else None) == (
+        "declined" if outcome is RefundOutcome.FAILED else None
+    )
+
+
+def test_a_refund_unknown_there_is_none(peer, adapter):
+    peer.on("GET", f"{REFUNDS}/re_1", (404, error(code="resource_missing")))
+    peer.on("GET", REFUNDS, page(refund(metadata={"refundId": "other"})))
+    asked = RefundRef(reference="ref-1", processor_ref="re_1", payment=PAYMENT, money=REFUND.money, created_at=NOW)
+    assert adapter.ask_refund(asked) is None
+    assert adapter.ask_refund(replace(asked, processor_ref="")) is None
+
+
+# Availability
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "is_available"),
+    [
+        ({"cashapp_payments": "active"}, True),
+        ({"cashapp_payments": "inactive"}, False),
+        ({"cashapp_payments": "pending"}, False),
+        ({"card_payments": "active"}, False),
+        (None, False),
+    ],
+)
+def test_availability_is_the_accounts_capability(peer, adapter, capabilities, is_available):
+    peer.on("GET", "/v1/account", {"id": "acct_1", "object": "account", "capabilities": capabilities})
+    answer = adapter.check_availability(currency="USD")
+    assert answer.is_available is is_available
+    assert bool(answer.why) is not is_available
+
+
+@pytest.mark.parametrize(("currency", "method"), [("EUR", ""), ("UZS", "cashapp"), ("USD", "card")])
+def test_other_currencies_and_methods_are_not_asked_about(peer, adapter, currency, method):
+    assert not adapter.check_availability(currency=currency, method=method).is_available
+    assert peer.calls == []
+
+
+def test_a_restricted_key_that_may_not_read_the_account_leaves_it_to_the_payment(peer, adapter):
+    peer.on("GET", "/v1/account", (403, error()))
+    assert adapter.check_availability(currency="USD").is_available
+
+
+@pytest.mark.parametrize(("status", "expected"), [(401, Misconfigured), (500, Unavailable), (429, Unavailable)])
+def test_availability_that_cannot_be_asked_is_an_error(peer, adapter, status, expected):
+    peer.on("GET", "/v1/account", (status, error()))
+    with pytest.raises(expected):
+        adapter.check_availability(currency="USD")
+
+
+# Callbacks
+
+
+def event(event_type, subject, **changes):
+    return {
+        "id": "evt_1",
+        "object": "event",
+        "api_version": API_VERSION,
+        "created": int(NOW.timestamp()),
+        "data": {"object": subject},
+        "livemode": False,
+        "type": event_type,
+        **changes,
+    }
+
+
+def signed(body, *, secret=SECRET, at=NOW, received_at=NOW):
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    digest = signatures.hmac_sha256(b"%d." % int(at.timestamp()) + raw, key=secret)
+    header = f"t={int(at.timestamp())},v1={digest}"
+    return Callback(body=raw, headers={"stripe-signature": header}, received_at=received_at)
+
+
+def notices(adapter, body, **how):
+    return adapter.read_callback(signed(body, **how)).notices
+
+
+VECTORS = [
+    (
+        "whsec_test_vector_one",
+        1700000000,
+        '{"id":"evt_vec_1","object":"event","type":"payment_intent.succeeded","livemode":false,"data":{"object":'
+        '{"id":"pi_vec_1","object":"payment_intent","amount":2500,"currency":"usd","status":"succeeded","metadata":'
+        '{"externalId":"ORDER-1"}}}}',
+        "f96d329356779685a872a740a2177cc7b5a3e898a7de0c30ab8046b0c11b2863",
+        236,
+    ),
+    (
+        "whsec_test_vector_two",
+        1767225600,
+        '{\n  "id": "evt_vec_2",\n  "object": "event",\n  "type": "checkout.session.completed",\n  "data": {"object": '
+        '{"id": "cs_test_vec", "object": "checkout.session", "payment_status": "paid", "customer_details": {"name": '
+        '"Zo\u00eb \u00dcn\u00efcode \u20b9"}}}\n}',
+        "9da11efc9e9410dd3fc25ca4b99e64464113e1bbeaf08c031ddd2ce24d6bfeca",
+        237,
+    ),
+    ("whsec_test_vector_three", 1, "", "c129d0db24b2731ab61f76d8f7ff5bd34c7c190550a8726491aab575af8e0d2d", 0),
+]
+
+
+@pytest.mark.parametrize(("secret", "ts", "body", "digest", "length"), VECTORS)
+def test_the_published_vectors_verify_and_a_flipped_byte_does_not(secret, ts, body, digest, length):
+    raw = body.encode()
+    assert len(raw) == length
+    now = datetime.fromtimestamp(ts, tz=UTC)
+    signatures.verify_stripe(raw, f"t={ts},v1={digest}", secrets=[secret], now=now)
+    stripe.WebhookSignature.verify_header(raw, f"t={ts},v1={digest}", secret, tolerance=None)
+    for wrong_body, wrong_digest, wrong_secret in [
+        (raw + b"\n", digest, secret),
+        (raw, digest[:-1] + ("0" if digest[-1] != "0" else "1"), secret),
+        (raw, digest.upper(), secret),
+        (raw, digest, secret + "x"),
+    ]:
+        with pytest.raises(BadCallback):
+            signatures.verify_stripe(wrong_body, f"t={ts},v1={wrong_digest}", secrets=[wrong_secret], now=now)
+
+
+def test_a_signed_body_that_is_empty_is_still_no_event():
+    secret, ts, body, digest, _ = VECTORS[2]
+    config = AdapterConfig(mode=Mode.TEST, base_url="", credentials={"secretKey": KEY, "webhookSecret": secret})
+    headers = {"stripe-signature": f"t={ts},v1={digest}"}
+    callback = Callback(body=body.encode(), headers=headers, received_at=datetime.fromtimestamp(ts, tz=UTC))
+    with pytest.raises(BadCallback):
+        PROCESSOR.build(config).read_callback(callback)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "t=",
+        "v1=abc",
+        "t=1763640000",
+        "t=abc,v1=00",
+        "t=-5,v1=00",
+        "t=1_000,v1=00",
+        "t=\u0661\u0662,v1=00",
+        f"t={'9' * 5000},v1=00",
+        "t=1,t=2,v1=00",
+        "t=1763640000,v1=\xff\xfe",
+        "t=1763640000,v1=\udcff",
+        "t=1763640000,v1=",
+        "t=1763640000,v0=00",
+        ",,,===",
+        "\x00",
+    ],
+)
+def test_a_header_that_is_no_signature_is_a_bad_callback_and_nothing_else(header):
+    with pytest.raises(BadCallback):
+        signatures.verify_stripe(b"{}", header, secrets=[SECRET], now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_believed"), [(0, True), (299, True), (-299, True), (301, False), (-301, False)]
+)
+def test_a_signature_counts_for_five_minutes_on_both_sides(adapter, seconds, is_believed):
+    callback = signed(event("ping", {}), at=NOW + timedelta(seconds=seconds))
+    if is_believed:
+        adapter.read_callback(callback)
+    else:
+        with pytest.raises(BadCallback):
+            adapter.read_callback(callback)
+
+
+def test_one_right_signature_among_several_is_enough(adapter):
+    callback = signed(event("ping", {}))
+    timestamp, _, right = callback.headers["stripe-signature"].partition(",")
+    header = f"{timestamp},v0=00,v1={'0' * 64},{right}"
+    assert adapter.read_callback(replace(callback, headers={"stripe-signature": header})).event_id == "evt_1"
+
+
+def test_a_rotated_secret_still_verifies_and_a_blank_one_never(peer):
+    rotated = adapter_at(peer.url, previous=({"webhookSecret": "whsec_old"}, {"webhookSecret": ""}, {}))
+    body = event("ping", {})
+    assert rotated.read_callback(signed(body, secret="whsec_old")).event_id == "evt_1"
+    for stranger in ("whsec_other", "", " "):
+        with pytest.raises(BadCallback):
+            rotated.read_callback(signed(body, secret=stranger))
+
+
+NO_EVENTS = {
+    "nothing": b"",
+    "not JSON": b"{",
+    "not UTF-8": b'{"object": "event", "id": "\xff"}',
+    "a list": b'[{"object": "event"}]',
+    "a number": b"7",
+    "a word": b'"event"',
+    "null": b"null",
+    "another object": b'{"object": "charge"}',
+    "a thin event": b'{"object": "v2.core.event", "id": "evt_1", "type": "x"}',
+    "deep nesting": b"[" * 200_000,
+    "deep objects": b'{"object":' * 100_000,
+    "a huge number": b"9" * 10_000,
+}
+
+
+@pytest.mark.parametrize("name", NO_EVENTS)
+def test_a_body_that_is_no_event_is_a_bad_callback_signed_or_not(adapter, name):
+    with pytest.raises(BadCallback):
+        adapter.peek(signed(NO_EVENTS[name]))
+    with pytest.raises(BadCallback):
+        adapter.read_callback(signed(NO_EVENTS[name]))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        event("payment_intent.succeeded", {"object": "payment_intent"}),
+        event("payment_intent.succeeded", "pi_1"),
+        event("payment_intent.succeeded", {"object": "charge", "id": "ch_1"}),
+        event("refund.updated", {}),
+        event("charge.dispute.created", {"object": "charge", "id": "ch_1"}),
+        event("payment_intent.succeeded", intent(), livemode=None),
+        event("", intent()),
+        event("payment_intent.succeeded", intent(), id=7),
+        {"object": "event", "id": "evt_1", "type": "payment_intent.succeeded", "livemode": False, "data": []},
+    ],
+)
+def test_a_signed_event_of_another_shape_is_a_bad_callback(adapter, body):
+    with pytest.raises(BadCallback):
+        adapter.read_callback(signed(body))
+
+
+def test_a_forged_callback_changes_nothing(adapter):
+    with pytest.raises(BadCallback):
+        adapter.read_callback(signed(event("payment_intent.succeeded", intent()), secret="whsec_forged"))
+
+
+def test_the_same_callback_twice_reads_the_same(adapter):
+    callback = signed(event("payment_intent.succeeded", intent(status="succeeded", amount_received=2500)))
+    assert adapter.read_callback(callback) == adapter.read_callback(callback)
+
+
+def test_money_that_came_is_reported_with_what_was_received(adapter):
+    subject = intent(status="succeeded", amount_received=2500, latest_charge="ch_1")
+    (notice,) = notices(adapter, event("payment_intent.succeeded", subject))
+    assert notice == PaymentReport(
+        reference="pay-1",
+        processor_ref="pi_1",
+        outcome=Outcome.CAPTURED,
+        mode=Mode.TEST,
+        money=Money(2500, "USD"),
+        is_final=True,
+        method="cashapp",
+        occurred_at=NOW,
+        processor_data={"charge": "ch_1"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("event_type", "changes", "outcome"),
+    [
+        ("payment_intent.created", {"status": "requires_confirmation"}, Outcome.PENDING),
+        ("payment_intent.requires_action", {}, Outcome.PENDING),
+        ("payment_intent.processing", {"status": "processing"}, Outcome.PROCESSING),
+        (
+            "payment_intent.amount_capturable_updated",
+            {"status": "requires_capture", "amount_capturable": 2500},
+            Outcome.AUTHORIZED,
+        ),
+        (
+            "payment_intent.payment_failed",
+            {"status": "requires_payment_method", "last_payment_error": {"code": "card_declined"}},
+            Outcome.DECLINED,
+        ),
+        ("payment_intent.canceled", {"status": "canceled"}, Outcome.CANCELLED),
+        ("payment_intent.partially_funded", {}, Outcome.PENDING),
+        ("payment_intent.succeeded", {"status": "a_word_of_tomorrow"}, Outcome.PENDING),
+    ],
+)
+def test_events_of_a_payment(adapter, event_type, changes, outcome):
+    (notice,) = notices(adapter, event(event_type, intent(**changes)))
+    assert (notice.outcome, notice.reference, notice.processor_ref) == (outcome, "pay-1", "pi_1")
+
+
+@pytest.mark.parametrize("event_type", ["refund.created", "refund.updated", "refund.failed", "charge.refund.updated"])
+def test_events_of_a_refund(adapter, event_type):
+    (notice,) = notices(adapter, event(event_type, refund(status="failed", failure_reason="declined")))
+    assert isinstance(notice, RefundReport)
+    assert (notice.reference, notice.processor_ref, notice.payment_processor_ref) == ("ref-1", "re_1", "pi_1")
+    assert notice.outcome is RefundOutcome.FAILED
+    assert notice.mode is Mode.TEST
+
+
+def test_a_refund_made_in_the_dashboard_has_no_reference_of_ours(adapter):
+    (notice,) = notices(adapter, event("refund.created", refund(metadata={})))
+    assert (notice.reference, notice.payment_processor_ref, notice.money) == ("", "pi_1", Money(1000, "USD"))
+
+
+@pytest.mark.parametrize(
+    ("status", "is_open"),
+    [("needs_response", True), ("under_review", True), ("won", False), ("lost", False), ("tomorrow", True)],
+)
+def test_a_dispute_is_reported_and_never_a_refund(adapter, status, is_open):
+    dispute = {
+        "id": "dp_1",
+        "object": "dispute",
+        "amount": 2500,
+        "currency": "usd",
+        "livemode": False,
+        "payment_intent": "pi_1",
+        "reason": "fraudulent",
+        "status": status,
+    }
+    (notice,) = notices(adapter, event("charge.dispute.updated", dispute))
+    assert notice == DisputeReport(
+        processor_ref="dp_1",
+        payment_processor_ref="pi_1",
+        is_open=is_open,
+        status=status,
+        reason="fraudulent",
+        money=Money(2500, "USD"),
+        mode=Mode.TEST,
+    )
+
+
+@pytest.mark.parametrize("event_type", ["account.updated", "capability.updated"])
+def test_a_changed_account_makes_us_forget_what_we_knew(adapter, event_type):
+    assert notices(adapter, event(event_type, {"id": "acct_1", "object": "account"})) == (AccountChanged(Mode.TEST),)
+
+
+@pytest.mark.parametrize(
+    "event_type",
+    ["charge.refunded", "charge.succeeded", "checkout.session.completed", "payment_link.created", "tomorrow.came"],
+)
+def test_other_events_are_taken_and_ignored_with_a_reason(adapter, event_type):
+    (notice,) = notices(adapter, event(event_type, {"id": "x_1", "object": "x"}))
+    assert isinstance(notice, Ignored)
+    assert notice.why
+
+
+@pytest.mark.parametrize(
+    ("livemode", "subject"), [(True, intent(livemode=True)), (True, intent()), (False, intent(livemode=True))]
+)
+def test_an_event_of_the_other_mode_is_ignored(adapter, livemode, subject):
+    (notice,) = notices(adapter, event("payment_intent.succeeded", subject, livemode=livemode))
+    assert isinstance(notice, Ignored)
+    assert "mode" in notice.why
+
+
+@pytest.mark.parametrize(
+    ("event_type", "subject", "reference", "processor_ref"),
+    [
+        ("payment_intent.succeeded", intent(), "pay-1", "pi_1"),
+        ("refund.updated", refund(), "pay-1", "pi_1"),
+        ("refund.updated", refund(metadata={}, payment_intent={"id": "pi_1", "object": "payment_intent"}), "", "pi_1"),
+        ("charge.succeeded", {"id": "ch_1", "object": "charge", "payment_intent": "pi_1"}, "", "pi_1"),
+        ("charge.dispute.created", {"id": "dp_1", "object": "dispute", "payment_intent": "pi_1"}, "", "pi_1"),
+        ("checkout.session.completed", {"id": "cs_1", "payment_intent": None}, "", ""),
+        ("account.updated", {"id": "acct_1", "object": "account"}, "", ""),
+        ("payment_intent.succeeded", "nonsense", "", ""),
+    ],
+)
+def test_an_unverified_callback_says_whose_payment_it_claims(adapter, event_type, subject, reference, processor_ref):
+    peeked = adapter.peek(Callback(json.dumps(event(event_type, subject)).encode(), {}, NOW))
+    assert (peeked.reference, peeked.processor_ref) == (reference, processor_ref)
+    assert (peeked.event_id, peeked.event_type, peeked.mode) == ("evt_1", event_type, Mode.TEST)
+
+
+# Credentials and the registry
+
+
+@pytest.mark.parametrize("prefix", ["sk_test_", "rk_test_"])
+def test_good_credentials_have_no_problem(prefix):
+    assert PROCESSOR.check_credentials({"secretKey": f"{prefix}51x", "webhookSecret": "whsec_x"}, Mode.TEST) == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "mode", "reason"),
+    [
+        ("", Mode.TEST, "Required"),
+        ("pk_test_51x", Mode.TEST, "publishable"),
+        ("whsec_x", Mode.TEST, "webhook secret"),
+        ("sk_live_51x", Mode.TEST, "live key"),
+        ("rk_live_51x", Mode.TEST, "live key"),
+        ("sk_test_51x", Mode.LIVE, "test key"),
+        ("sk_org_51x", Mode.LIVE, "Not a Stripe secret key"),
+        ("sk_test_", Mode.TEST, "Not a Stripe secret key"),
+        (" sk_test_51x", Mode.TEST, "spaces"),
+        ("sk_test_51x\n", Mode.TEST, "spaces"),
+        ("sk_test_ключ", Mode.TEST, "characters"),
+    ],
+)
+def test_a_key_that_cannot_be_right_is_refused_with_the_reason(key, mode, reason):
+    problems = PROCESSOR.check_credentials({"secretKey": key, "webhookSecret": "whsec_x"}, mode)
+    assert list(problems) == ["secretKey"]
+    assert reason in problems["secretKey"]
+    assert "51x" not in problems["secretKey"]
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "sk_test_51x", "whsec_ x"])
+def test_a_webhook_secret_that_is_none_is_refused(secret):
+    problems = PROCESSOR.check_credentials({"secretKey": KEY, "webhookSecret": secret}, Mode.TEST)
+    assert list(problems) == ["webhookSecret"]
+
+
+def test_stripe_is_in_the_registry_with_the_fields_of_the_wire():
+    assert registry.get("stripe") is PROCESSOR
+    assert [field.name for field in PROCESSOR.credential_fields] == ["secretKey", "webhookSecret"]
+    assert all(field.is_secret and field.is_required for field in PROCESSOR.credential_fields)
+    assert PROCESSOR.capabilities.currencies == {"USD"}
