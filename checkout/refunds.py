@@ -1,0 +1,369 @@
+"""Refunds: the only code that writes `Refund.status`. Money going back, always of one payment.
+
+The amount is reserved under the order's lock from the moment it is asked for, so that never more goes back
+than was captured. The processor is called outside every transaction; what stays unclear is asked on a ladder.
+"""
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser
+from django.db import transaction
+from django.db.models import F, Sum
+
+from checkout import transitions
+from checkout.errors import IdempotencyMismatch, NotRefundable, NotWaiting, OrderNotFound, RefundTooLarge, SamePerson
+from checkout.models import Order, OrderEvent, Payment, Refund
+from checkout.payments import CALL_MAY_TAKE, UNKNOWN_LADDER, reference_of
+from checkout.transitions import Moved
+from gateway import errors, registry
+from gateway.money import Money
+from gateway.types import RefundOutcome, RefundRef, RefundReport, RefundRequest
+from providers import accounts, approvals
+
+logger = logging.getLogger(__name__)
+Status = Refund.Status
+Kind = OrderEvent.Kind
+PENDING_LADDER = [30, 120, 600, 3600, 6 * 3600]
+UNSETTLED = [Status.REQUESTED, Status.PENDING, Status.UNKNOWN]
+ACT = "refund"
+
+
+def remaining_minor(payment: Payment) -> int:
+    """What may still go back: captured less everything asked for, whatever became of it so far."""
+    reserved = payment.refunds.filter(status__in=Refund.RESERVING).aggregate(total=Sum("amount_minor"))["total"]
+    return max(0, payment.captured_minor - (reserved or 0))
+
+
+def request_refund(
+    *,
+    order_id: UUID,
+    reason: str,
+    idempotency_key: str,
+    requested_by: str,
+    cause: str,
+    now: datetime,
+    payment_id: UUID | None = None,
+    amount_minor: int | None = None,
+    actor: AbstractUser | None = None,
+) -> Refund:
+    """Send money of a payment back; without `payment_id` of the one that paid the order, without an amount all
+    that is left. The answer may be SUCCEEDED, PENDING, UNKNOWN or FAILED; PROPOSED where `actor`, a person of
+    ours, needs a second one. The same key again answers the same refund; with other content IdempotencyMismatch.
+    NotRefundable, RefundTooLarge.
+    """
+    with transaction.atomic():
+        order = transitions.lock_order(order_id)
+        payment = _refundable(order, payment_id)
+        if idempotency_key and (known := payment.refunds.filter(idempotency_key=idempotency_key).first()):
+            if amount_minor is not None and known.amount_minor != amount_minor:
+                raise IdempotencyMismatch()
+            return known
+        refund = _reserve(
+            payment, amount_minor, reason=reason, idempotency_key=idempotency_key, requested_by=requested_by, now=now
+        )
+        if actor is not None and refund.amount_minor > settings.REFUND_APPROVAL_ABOVE_MINOR:
+            refund.status = Status.PROPOSED
+            refund.approval_id = approvals.propose(
+                act=ACT,
+                target_type="refund",
+                target_id=str(refund.pk),
+                summary=f"Refund {refund.money} of order {order.pk}",
+                payload={},
+                requested_by=actor,
+                now=now,
+            ).pk
+        else:
+            refund.next_ask_at = now + CALL_MAY_TAKE
+        refund.save(force_insert=True)
+        transitions.record(
+            order, Kind.REFUND_REQUESTED, cause=cause, now=now, payment=payment, refund=refund,
+            data={"minor": refund.amount_minor, "reason": reason, "waits_for_approval": refund.status == Status.PROPOSED},
+        )  # fmt: skip
+    if refund.status == Status.REQUESTED:
+        _send(refund, now=now)
+        refund.refresh_from_db()
+    return refund
+
+
+def _refundable(order: Order, payment_id: UUID | None) -> Payment:
+    wanted = payment_id or order.paid_by_id
+    if wanted is None:
+        raise NotRefundable("The order is not paid")
+    payment = order.payments.select_for_update(of=("self",)).select_related("account").filter(pk=wanted).first()
+    if payment is None:
+        raise OrderNotFound("Payment not found")
+    if payment.status != Payment.Status.CAPTURED:
+        raise NotRefundable("The payment is not captured")
+    if payment.is_disputed:
+        raise NotRefundable("The payment is disputed: the dispute decides where the money goes")
+    if not registry.get(payment.processor).capabilities.can_refund:
+        raise NotRefundable(f"{registry.get(payment.processor).name} has no refunds by API: use its portal")
+    payment.order = order
+    return payment
+
+
+def _reserve(
+    payment: Payment, amount_minor: int | None, *, reason: str, idempotency_key: str, requested_by: str, now: datetime
+) -> Refund:
+    left = remaining_minor(payment)
+    wanted = left if amount_minor is None else amount_minor
+    if left == 0:
+        raise NotRefundable("Nothing is left to refund")
+    if wanted <= 0 or wanted > left:
+        raise RefundTooLarge(f"At most {Money(left, payment.currency)} can be refunded", left=left)
+    return Refund(
+        payment=payment,
+        amount_minor=wanted,
+        currency=payment.currency,
+        reason=reason[:300],
+        idempotency_key=idempotency_key,
+        requested_by=requested_by[:150],
+        created_at=now,
+    )
+
+
+def approve_refund(*, refund_id: UUID, actor: AbstractUser, now: datetime) -> Refund:
+    """The second person says yes, and the refund is sent. SamePerson, NotWaiting."""
+    with transaction.atomic():
+        refund = _lock(refund_id)
+        if refund.status != Status.PROPOSED or refund.approval_id is None:
+            raise NotWaiting()
+        _decide(approvals.approve, refund.approval_id, by=actor, now=now)
+        _write(refund, status=Status.REQUESTED, next_ask_at=now + CALL_MAY_TAKE)
+    _send(refund, now=now)
+    refund.refresh_from_db()
+    return refund
+
+
+def reject_refund(*, refund_id: UUID, actor: AbstractUser, now: datetime) -> Refund:
+    """Give the reserved amount free again. NotWaiting."""
+    with transaction.atomic():
+        refund = _lock(refund_id)
+        if refund.status != Status.PROPOSED or refund.approval_id is None:
+            raise NotWaiting()
+        try:
+            _decide(approvals.reject, refund.approval_id, by=actor, now=now)
+        except SamePerson:
+            _decide(approvals.withdraw, refund.approval_id, by=actor, now=now)  # one's own wish is taken back
+        _write(refund, status=Status.CANCELLED, settled_at=now, failure_message="not approved")
+        payment = refund.payment
+        transitions.record(
+            payment.order, Kind.REFUND_FAILED, cause=f"staff {actor}", now=now, payment=payment, refund=refund,
+            data={"rejected": True},
+        )  # fmt: skip
+    return refund
+
+
+def _decide(decision: Any, approval_id: UUID, *, by: AbstractUser, now: datetime) -> None:
+    try:
+        decision(approval_id=approval_id, by=by, now=now)
+    except approvals.SamePerson as error:
+        raise SamePerson() from error
+    except approvals.NotWaiting as error:
+        raise NotWaiting() from error
+
+
+def _lock(refund_id: UUID) -> Refund:
+    """The refund with its payment and order, locked in that order: order, payment, refund."""
+    payment_id = Refund.objects.values_list("payment_id", flat=True).get(pk=refund_id)
+    payment = transitions.lock_payment(payment_id)
+    refund = Refund.objects.select_for_update(of=("self",)).get(pk=refund_id)
+    refund.payment = payment
+    return refund
+
+
+def _write(refund: Refund, **columns: Any) -> None:
+    for name, value in columns.items():
+        setattr(refund, name, value)
+    Refund.objects.filter(pk=refund.pk).update(**columns)
+
+
+# --- towards the processor ----------------------------------------------------------------------------------------
+
+
+def _send(refund: Refund, *, now: datetime) -> None:
+    """Call the processor once. The refund's id is the idempotency key there, so a repeat is the same refund."""
+    payment = Payment.objects.select_related("account", "order").get(pk=refund.payment_id)
+    request = RefundRequest(
+        reference=str(refund.pk), payment=reference_of(payment), money=refund.money, reason=refund.reason
+    )
+    try:
+        report = accounts.adapter_for(payment.account, now=now).refund_payment(request)
+    except (errors.Refused, errors.Misconfigured, errors.NotFound, errors.Declined) as error:
+        logger.error("refund %s was refused: %s", refund.pk, error)
+        _fail(refund.pk, code=error.processor_code, message=str(error), cause="refused by the processor", now=now)
+    except errors.GatewayError as error:
+        # Surely not sent (Unavailable) is sent again with the same key; an unclear outcome is asked about first.
+        is_unclear = isinstance(error, errors.OutcomeUnknown)
+        logger.warning("refund %s: %s", refund.pk, error)
+        with transaction.atomic():
+            locked = _lock(refund.pk)
+            if locked.status in UNSETTLED:
+                soon = now + timedelta(seconds=UNKNOWN_LADDER[0])
+                _write(locked, status=Status.UNKNOWN if is_unclear else locked.status, next_ask_at=soon)
+    else:
+        apply_refund_report(refund_id=refund.pk, report=report, cause="answer of the processor", now=now)
+
+
+def apply_refund_report(*, refund_id: UUID, report: RefundReport, cause: str, now: datetime) -> Moved:
+    """Write down what a processor says about a refund of ours."""
+    with transaction.atomic():
+        refund = _lock(refund_id)
+        payment, order = refund.payment, refund.payment.order
+        if report.mode is not None and report.mode.value != order.mode:
+            return Moved.REFUSED
+        if report.processor_ref and not refund.processor_ref:
+            _write(refund, processor_ref=report.processor_ref[:200])
+        if report.money is not None and report.money != refund.money:
+            return _excess(payment, report, cause=cause, now=now)
+        match report.outcome:
+            case RefundOutcome.SUCCEEDED:
+                return _succeed(refund, cause=cause, now=now)
+            case RefundOutcome.FAILED | RefundOutcome.CANCELLED:
+                failure = report.failure
+                return _fail_locked(
+                    refund,
+                    code=failure.code if failure else "",
+                    message=failure.message if failure else "",
+                    cause=cause,
+                    now=now,
+                )
+            case _:
+                if refund.status not in (Status.REQUESTED, Status.UNKNOWN):
+                    return Moved.ALREADY_THERE
+                due = now + timedelta(seconds=PENDING_LADDER[0])
+                _write(refund, status=Status.PENDING, next_ask_at=due, asked=0)
+                transitions.record(
+                    order, Kind.REFUND_PENDING, cause=cause, now=now, payment=payment, refund=refund
+                )  # fmt: skip
+                return Moved.MOVED
+
+
+def _succeed(refund: Refund, *, cause: str, now: datetime) -> Moved:
+    if refund.status == Status.SUCCEEDED:
+        return Moved.ALREADY_THERE
+    payment = refund.payment
+    total = payment.refunded_minor + refund.amount_minor
+    if total > payment.captured_minor:
+        # It failed before and its amount was given free; now it turns out to have gone through.
+        report = RefundReport("", refund.processor_ref, payment.processor_ref, RefundOutcome.SUCCEEDED, refund.money)
+        return _excess(payment, report, cause=cause, now=now)
+    _write(refund, status=Status.SUCCEEDED, settled_at=now, next_ask_at=None, failure_code="", failure_message="")
+    payment.refunded_minor = total
+    Payment.objects.filter(pk=payment.pk).update(refunded_minor=total, updated_at=now)
+    order = payment.order
+    event = transitions.record(
+        order, Kind.REFUND_SUCCEEDED, cause=cause, now=now, payment=payment, refund=refund,
+        data={"minor": refund.amount_minor},
+    )  # fmt: skip
+    transitions.refunds_settled(order, payment, event=event, now=now)
+    return Moved.MOVED
+
+
+def _fail(refund_id: UUID, *, code: str, message: str, cause: str, now: datetime) -> None:
+    with transaction.atomic():
+        _fail_locked(_lock(refund_id), code=code, message=message, cause=cause, now=now)
+
+
+def _fail_locked(refund: Refund, *, code: str, message: str, cause: str, now: datetime) -> Moved:
+    """A refund that failed gives its amount free; one that had succeeded takes the order back to `paid`."""
+    if refund.status in (Status.FAILED, Status.CANCELLED):
+        return Moved.ALREADY_THERE
+    payment = refund.payment
+    had_succeeded = refund.status == Status.SUCCEEDED
+    _write(
+        refund, status=Status.FAILED, settled_at=now, next_ask_at=None, failure_code=code[:100],
+        failure_message=message[:500],
+    )  # fmt: skip
+    if had_succeeded:
+        payment.refunded_minor -= refund.amount_minor
+        Payment.objects.filter(pk=payment.pk).update(refunded_minor=payment.refunded_minor, updated_at=now)
+    event = transitions.record(
+        payment.order, Kind.REFUND_REVERSED if had_succeeded else Kind.REFUND_FAILED, cause=cause, now=now,
+        payment=payment, refund=refund, data={"code": code[:100], "message": message[:300]},
+    )  # fmt: skip
+    transitions.refunds_settled(payment.order, payment, event=event, now=now)
+    return Moved.MOVED
+
+
+def record_external(*, payment_id: UUID, report: RefundReport, cause: str, now: datetime) -> Moved:
+    """A refund that somebody made in the processor's own cabinet: written down when we hear of it."""
+    with transaction.atomic():
+        payment = transitions.lock_payment(payment_id)
+        if report.mode is not None and report.mode.value != payment.order.mode:
+            return Moved.REFUSED
+        known = payment.refunds.select_for_update(of=("self",)).filter(processor_ref=report.processor_ref).first()
+        if known is None:
+            money = report.money
+            if money is None or money.currency != payment.currency or money.minor > remaining_minor(payment):
+                return _excess(payment, report, cause=cause, now=now)
+            known = Refund.objects.create(
+                payment=payment,
+                amount_minor=money.minor,
+                currency=money.currency,
+                is_external=True,
+                processor_ref=report.processor_ref[:200],
+                requested_by=f"{payment.processor} cabinet",
+                created_at=now,
+            )
+        refund_id = known.pk
+        # The report is about that row now, and carries its own amount.
+        return apply_refund_report(refund_id=refund_id, report=report, cause=cause, now=now)
+
+
+def _excess(payment: Payment, report: RefundReport, *, cause: str, now: datetime) -> Moved:
+    """More went back than we know of: for people to look at, and no number of ours is bent to fit."""
+    data = {"reference": report.processor_ref, "reported": str(report.money) if report.money else None}
+    if OrderEvent.objects.filter(order=payment.order, kind=Kind.REFUND_EXCESS, data=data).exists():
+        return Moved.ALREADY_THERE
+    reason = f"refund {report.processor_ref} of {report.money or 'an unnamed amount'} does not fit"
+    transitions.record(
+        payment.order, Kind.REFUND_EXCESS, cause=cause, now=now, payment=payment, data=data
+    )  # fmt: skip
+    return transitions.put_under_review(payment, reason=reason, reported=report.money, cause=cause, now=now)
+
+
+# --- asking -------------------------------------------------------------------------------------------------------
+
+
+def ask_due_refunds(*, now: datetime, limit: int = 50) -> int:
+    """Send what was never sent, and ask about what got no clear answer; how many were looked at."""
+    due = list(Refund.objects.filter(next_ask_at__lte=now).order_by("next_ask_at").values_list("pk", flat=True)[:limit])
+    return sum(ask_refund(refund_id=refund_id, now=now) for refund_id in due)
+
+
+def ask_refund(*, refund_id: UUID, now: datetime) -> bool:
+    """Look at one refund whose time has come. False when it has not, or somebody else is at it."""
+    claimed = Refund.objects.filter(pk=refund_id, next_ask_at__lte=now, status__in=UNSETTLED).update(
+        next_ask_at=now + CALL_MAY_TAKE, asked=F("asked") + 1
+    )
+    if not claimed:
+        return False
+    refund = Refund.objects.select_related("payment__account", "payment__order").get(pk=refund_id)
+    payment = refund.payment
+    question = RefundRef(
+        reference=str(refund.pk),
+        processor_ref=refund.processor_ref,
+        payment=reference_of(payment),
+        money=refund.money,
+        created_at=refund.created_at,
+    )
+    try:
+        report = accounts.adapter_for(payment.account, now=now).ask_refund(question)
+    except errors.GatewayError as error:
+        logger.warning("refund %s: the question got no answer: %s", refund.pk, error)
+    else:
+        if report is not None:
+            apply_refund_report(refund_id=refund.pk, report=report, cause="asked the processor", now=now)
+        elif not refund.processor_ref:
+            _send(refund, now=now)  # it never arrived there; the same key makes a repeat harmless
+    ladder = PENDING_LADDER if refund.status == Status.PENDING else UNKNOWN_LADDER
+    delay = timedelta(seconds=ladder[min(refund.asked, len(ladder) - 1)])
+    Refund.objects.filter(pk=refund_id, status__in=UNSETTLED, next_ask_at=now + CALL_MAY_TAKE).update(
+        next_ask_at=now + delay
+    )
+    return True

@@ -1,0 +1,383 @@
+"""The one door: the only code that writes `Order.status` and `Payment.status`.
+
+Every function is called inside a transaction with the order locked (`lock_order`, `lock_payment`): order first,
+then payment, then refund. It writes the status, the event with its number, and the deliveries of that event
+together, so that after a crash there is no state without its event and no event without its delivery.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from checkout import notifications
+from checkout.models import Order, OrderEvent, Payment, Refund
+from gateway.money import Money
+from gateway.types import Failure, PaymentReport
+
+Kind = OrderEvent.Kind
+OrderStatus = Order.Status
+PaymentStatus = Payment.Status
+
+UNPAID = [
+    OrderStatus.CREATED,
+    OrderStatus.PENDING,
+    OrderStatus.PROCESSING,
+    OrderStatus.FAILED,
+    OrderStatus.CANCELLED,
+    OrderStatus.EXPIRED,
+]  # money already taken is the truth: a capture is accepted from every one of these
+WAITING = [OrderStatus.CREATED, OrderStatus.PENDING, OrderStatus.PROCESSING]
+ENDED = [OrderStatus.FAILED, OrderStatus.CANCELLED, OrderStatus.EXPIRED]
+
+# What the processor's word for work in progress may follow. A later, weaker word never takes back a stronger one.
+_PROGRESS_FROM = {
+    PaymentStatus.PENDING: [PaymentStatus.CREATED, PaymentStatus.UNKNOWN],
+    PaymentStatus.PROCESSING: [PaymentStatus.CREATED, PaymentStatus.PENDING, PaymentStatus.UNKNOWN],
+    PaymentStatus.AUTHORIZED: [
+        PaymentStatus.CREATED,
+        PaymentStatus.PENDING,
+        PaymentStatus.PROCESSING,
+        PaymentStatus.UNKNOWN,
+    ],
+    PaymentStatus.UNKNOWN: [
+        PaymentStatus.CREATED,
+        PaymentStatus.PENDING,
+        PaymentStatus.PROCESSING,
+        PaymentStatus.AUTHORIZED,
+    ],
+}
+_PROGRESS_EVENT = {
+    PaymentStatus.PENDING: Kind.PAYMENT_PENDING,
+    PaymentStatus.PROCESSING: Kind.PAYMENT_PROCESSING,
+    PaymentStatus.AUTHORIZED: Kind.PAYMENT_AUTHORIZED,
+    PaymentStatus.UNKNOWN: Kind.PAYMENT_UNKNOWN,
+}
+
+
+class Moved(StrEnum):
+    """What became of a report. REFUSED is only for what carries no money; money is never refused in silence."""
+
+    MOVED = "moved"
+    ALREADY_THERE = "already_there"
+    REFUSED = "refused"
+    DUPLICATE = "duplicate"
+    REVIEW = "review"
+
+
+def lock_order(order_id: UUID) -> Order:
+    """The order, locked until the transaction ends. Order.DoesNotExist."""
+    if not transaction.get_connection().in_atomic_block:
+        raise transaction.TransactionManagementError("an order is locked inside a transaction")
+    return Order.objects.select_for_update(of=("self",)).select_related("provider").get(pk=order_id)
+
+
+def lock_payment(payment_id: UUID) -> Payment:
+    """The payment with its order, both locked, the order first. Payment.DoesNotExist."""
+    order_id = Payment.objects.values_list("order_id", flat=True).get(pk=payment_id)
+    order = lock_order(order_id)
+    payment = Payment.objects.select_for_update(of=("self",)).get(pk=payment_id)
+    payment.order = order
+    return payment
+
+
+def record(
+    order: Order,
+    kind: Kind,
+    *,
+    cause: str,
+    now: datetime,
+    payment: Payment | None = None,
+    refund: Refund | None = None,
+    data: dict[str, Any] | None = None,
+    **columns: Any,
+) -> OrderEvent:
+    """Append the order's next event; `columns` are written to the order in the same statement as its number."""
+    order.last_sequence += 1
+    for name, value in columns.items():
+        setattr(order, name, value)
+    Order.objects.filter(pk=order.pk).update(last_sequence=order.last_sequence, **columns)
+    return OrderEvent.objects.create(
+        order=order,
+        sequence=order.last_sequence,
+        kind=kind,
+        payment_id=payment.pk if payment else None,
+        refund_id=refund.pk if refund else None,
+        cause=cause[:120],
+        data=data or {},
+        at=now,
+    )
+
+
+def _write(payment: Payment, *, now: datetime, **columns: Any) -> None:
+    for name, value in columns.items():
+        setattr(payment, name, value)
+    payment.updated_at = now
+    Payment.objects.filter(pk=payment.pk).update(updated_at=now, **columns)
+
+
+def _if_waiting(order: Order, status: OrderStatus) -> dict[str, Any]:
+    """The order follows its payment only while nothing else was said of it."""
+    return {"status": status} if order.status in WAITING else {}
+
+
+# --- a payment's life ---------------------------------------------------------------------------------------------
+
+
+def begin(order: Order, payment: Payment, *, cause: str, now: datetime) -> None:
+    """Write a new payment of the order, which is payable again from now on."""
+    payment.save(force_insert=True)
+    record(
+        order,
+        Kind.PAYMENT_STARTED,
+        cause=cause,
+        now=now,
+        payment=payment,
+        data={"processor": payment.processor},
+        status=OrderStatus.PENDING,
+        closing_until=None,
+        ended_at=None,
+    )
+
+
+def progress(payment: Payment, status: PaymentStatus, *, cause: str, now: datetime) -> Moved:
+    """PENDING, PROCESSING, AUTHORIZED or UNKNOWN, where that is news."""
+    if payment.status == status:
+        return Moved.ALREADY_THERE
+    if payment.status not in _PROGRESS_FROM[status]:
+        return Moved.REFUSED
+    _write(payment, now=now, status=status)
+    follows = OrderStatus.PENDING if status == PaymentStatus.PENDING else OrderStatus.PROCESSING
+    record(
+        payment.order, _PROGRESS_EVENT[status], cause=cause, now=now, payment=payment,
+        **_if_waiting(payment.order, follows),
+    )  # fmt: skip
+    return Moved.MOVED
+
+
+def capture(payment: Payment, *, money: Money, cause: str, now: datetime) -> Moved:
+    """The money of this payment is final at the processor, and it is what is owed."""
+    order = payment.order
+    if payment.status == PaymentStatus.CAPTURED:
+        return Moved.ALREADY_THERE
+    was_ended = order.status in ENDED
+    pays = order.status in UNPAID
+    _write(
+        payment,
+        now=now,
+        status=PaymentStatus.CAPTURED,
+        captured_minor=money.minor,
+        captured_at=now,
+        is_final_there=True,
+        is_duplicate=not pays,
+        next_ask_at=None,
+    )
+    if not pays:
+        record(order, Kind.DUPLICATE_PAYMENT, cause=cause, now=now, payment=payment, data={"minor": money.minor})
+        return Moved.DUPLICATE
+    event = record(
+        order,
+        Kind.PAID,
+        cause=cause,
+        now=now,
+        payment=payment,
+        data={"late": was_ended},
+        status=OrderStatus.PAID,
+        paid_by=payment,
+        paid_at=now,
+        is_late=was_ended,
+        ended_at=None,
+        closing_until=None,
+    )
+    notifications.tell(event, order=order, payment=payment, now=now)
+    # What is still open elsewhere could take the money a second time: the ladder ends it there.
+    order.payments.exclude(pk=payment.pk).filter(is_final_there=False).exclude(
+        status=PaymentStatus.CAPTURED
+    ).update(next_ask_at=now)
+    if was_ended and order.provider is not None and order.provider.refunds_late_captures:
+        _refund_late_capture(payment, now=now)
+    return Moved.MOVED
+
+
+def _refund_late_capture(payment: Payment, *, now: datetime) -> None:
+    """Written in the capture's own transaction, so that no crash forgets it; the refund ladder sends it."""
+    refund = Refund.objects.create(
+        payment=payment,
+        amount_minor=payment.captured_minor,
+        currency=payment.currency,
+        reason="captured after the order had ended",
+        idempotency_key="late-capture",
+        requested_by="late capture rule",
+        next_ask_at=now,
+        created_at=now,
+    )
+    record(
+        payment.order, Kind.REFUND_REQUESTED, cause="late capture rule", now=now, payment=payment, refund=refund,
+        data={"minor": refund.amount_minor},
+    )  # fmt: skip
+
+
+def refuse_try(
+    payment: Payment, failure: Failure, *, is_final_there: bool, cause: str, now: datetime
+) -> Moved:
+    """The processor reports a refused try. Told to the provider once per payment."""
+    order = payment.order
+    if payment.status not in Payment.OPEN:
+        if is_final_there and not payment.is_final_there:
+            _write(payment, now=now, is_final_there=True, next_ask_at=None)
+        return Moved.ALREADY_THERE if payment.status == PaymentStatus.DECLINED else Moved.REFUSED
+    _write(
+        payment,
+        now=now,
+        status=PaymentStatus.DECLINED,
+        is_final_there=is_final_there,
+        failure_code=failure.code[:100],
+        failure_message=failure.message[:500],
+        failure_advice=failure.advice.value,
+        next_ask_at=None if is_final_there else order.expires_at,
+    )
+    is_news = order.status in WAITING
+    event = record(
+        order,
+        Kind.PAYMENT_FAILED,
+        cause=cause,
+        now=now,
+        payment=payment,
+        data={"code": failure.code[:100], "advice": failure.advice.value},
+        **({"status": OrderStatus.FAILED, "ended_at": now} if is_news else {}),
+    )
+    if is_news:
+        notifications.tell(event, order=order, payment=payment, now=now)
+    return Moved.MOVED
+
+
+def end_payment(payment: Payment, status: PaymentStatus, *, cause: str, now: datetime, note: str = "") -> Moved:
+    """CANCELLED, EXPIRED or ERROR: nothing can be captured there any more, and no money moved.
+
+    The order goes back to `pending` and nobody is told: another try may follow.
+    """
+    order = payment.order
+    if payment.status not in Payment.OPEN:
+        if payment.status in (PaymentStatus.CAPTURED, PaymentStatus.REVIEW):
+            return Moved.REFUSED
+        _write(payment, now=now, is_final_there=True, next_ask_at=None)
+        return Moved.ALREADY_THERE
+    _write(
+        payment, now=now, status=status, is_final_there=True, next_ask_at=None, failure_message=note[:500]
+    )  # fmt: skip
+    kind = {
+        PaymentStatus.CANCELLED: Kind.PAYMENT_CANCELLED,
+        PaymentStatus.EXPIRED: Kind.PAYMENT_EXPIRED,
+        PaymentStatus.ERROR: Kind.PAYMENT_ERROR,
+    }[status]
+    data = {"note": note[:300]} if note else {}
+    record(
+        order, kind, cause=cause, now=now, payment=payment, data=data, **_if_waiting(order, OrderStatus.PENDING)
+    )  # fmt: skip
+    return Moved.MOVED
+
+
+def put_under_review(payment: Payment, *, reason: str, reported: Money | None, cause: str, now: datetime) -> Moved:
+    """Money was reported that is not what is owed: neither paid nor failed until two people have decided."""
+    if payment.review_reason == reason and payment.status in (PaymentStatus.REVIEW, PaymentStatus.CAPTURED):
+        return Moved.ALREADY_THERE
+    facts: dict[str, Any] = {
+        "review_reason": reason[:300],
+        "reported_minor": reported.minor if reported else None,
+        "reported_currency": reported.currency if reported else "",
+        "reviewed_at": None,
+    }
+    if payment.status == PaymentStatus.CAPTURED:
+        _write(payment, now=now, **facts)  # what was taken stays taken; the difference is for staff
+    else:
+        _write(payment, now=now, status=PaymentStatus.REVIEW, next_ask_at=None, **facts)
+    record(
+        payment.order,
+        Kind.PAYMENT_REVIEW,
+        cause=cause,
+        now=now,
+        payment=payment,
+        data={"reason": reason[:300], "reported": str(reported) if reported else None},
+        **_if_waiting(payment.order, OrderStatus.PROCESSING),
+    )
+    return Moved.REVIEW
+
+
+def adopt_facts(payment: Payment, report: PaymentReport, *, now: datetime) -> None:
+    """Keep what the processor tells about itself: its reference, further ids, where the buyer goes."""
+    facts: dict[str, Any] = {}
+    if report.processor_ref and not payment.processor_ref:
+        facts["processor_ref"] = report.processor_ref[:200]
+    added = {key: text for key, text in report.processor_data.items() if payment.processor_data.get(key) != text}
+    if added:
+        facts["processor_data"] = {**payment.processor_data, **added}
+    if report.method and report.method != payment.method:
+        facts["method"] = report.method[:40]
+    if report.next_action is not None:
+        facts["pay_url"] = report.next_action.url
+        facts["pay_mobile_url"] = report.next_action.mobile_url
+    facts = {name: value for name, value in facts.items() if getattr(payment, name) != value}
+    if facts:
+        _write(payment, now=now, **facts)
+
+
+# --- an order's end -----------------------------------------------------------------------------------------------
+
+
+def end_order(order: Order, status: OrderStatus, *, cause: str, now: datetime) -> Moved:
+    """CANCELLED or EXPIRED, once nothing of it can be captured any more. Never from `paid`."""
+    if order.status == status:
+        return Moved.ALREADY_THERE
+    allowed = [*WAITING, OrderStatus.FAILED] if status == OrderStatus.CANCELLED else WAITING
+    if order.status not in allowed:
+        return Moved.REFUSED
+    kind = Kind.ORDER_CANCELLED if status == OrderStatus.CANCELLED else Kind.ORDER_EXPIRED
+    event = record(order, kind, cause=cause, now=now, status=status, ended_at=now, closing_until=None)
+    notifications.tell(event, order=order, payment=None, now=now)
+    return Moved.MOVED
+
+
+def refunds_settled(order: Order, payment: Payment, *, event: OrderEvent, now: datetime) -> None:
+    """Follow the sum of a payment's refunds: all of it back is `refunded`, part of it stays `paid`.
+
+    Only refunds of the payment that paid the order count; those of a duplicate leave the order alone.
+    """
+    if order.paid_by_id != payment.pk:
+        return
+    total = min(payment.refunded_minor, order.amount_minor)
+    status = OrderStatus.REFUNDED if total >= order.amount_minor else OrderStatus.PAID
+    order.refunded_minor, order.status = total, status
+    Order.objects.filter(pk=order.pk).update(refunded_minor=total, status=status)
+    if event.kind == Kind.REFUND_SUCCEEDED:
+        notifications.tell(event, order=order, payment=payment, now=now)
+
+
+def review_accepted(payment: Payment, *, money: Money, cause: str, now: datetime) -> Moved:
+    """Two people accept what was taken as the payment of this order."""
+    _write(payment, now=now, reviewed_at=now)
+    record(payment.order, Kind.PAYMENT_REVIEWED, cause=cause, now=now, payment=payment, data={"exit": "accept"})
+    return capture(payment, money=money, cause=cause, now=now)
+
+
+def review_to_refund(payment: Payment, *, money: Money, cause: str, now: datetime) -> None:
+    """Two people send back what was taken: the money counts as captured here, but pays nothing."""
+    order = payment.order
+    _write(
+        payment,
+        now=now,
+        reviewed_at=now,
+        status=PaymentStatus.CAPTURED,
+        currency=money.currency,  # what was taken is what goes back
+        captured_minor=money.minor,
+        captured_at=now,
+        is_final_there=True,
+        is_duplicate=True,
+    )
+    record(
+        order, Kind.PAYMENT_REVIEWED, cause=cause, now=now, payment=payment, data={"exit": "refund"},
+        **_if_waiting(order, OrderStatus.PENDING),
+    )  # fmt: skip
+
+
