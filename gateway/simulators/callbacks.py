@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -84,7 +85,7 @@ class Callbacks:
         """After a restart: what was still waiting goes on where it was on its ladder."""
         for outgoing in self.table.all():
             if outgoing.state == "waiting":
-                self._timers.after((outgoing.next_at or 0) - time.time(), lambda o=outgoing: self._enqueue(o))
+                self._timers.after((outgoing.next_at or 0) - time.time(), partial(self._enqueue, outgoing))
 
     def send(self, outgoing: Outgoing, plan: Plan = Plan()) -> Outgoing:
         outgoing.next_at = time.time() + plan.delay
@@ -189,8 +190,9 @@ class Callbacks:
         if delivered:
             self._on_delivered[outgoing.processor](outgoing)
         self._release(
-            lambda held, until: held.subject == outgoing.subject and held is not outgoing
-            and until in {"", outgoing.label}
+            lambda held, until: (
+                held.subject == outgoing.subject and held is not outgoing and until in {"", outgoing.label}
+            )
         )
 
     def _release(self, chosen: Callable[[Outgoing, str], bool]) -> None:

@@ -62,8 +62,14 @@ ONLY_FOR = {
     "refund_pending": ("refunds.create",),
     "refund_fails": ("refunds.create",),
 }
-SECONDS = {"late": 5.0, "reorder": 2.0, "return_before_callback": 2.0, "callback_before_return": 10.0, "slow": 5.0,
-           "approve_before_answer": 5.0}
+SECONDS = {
+    "late": 5.0,
+    "reorder": 2.0,
+    "return_before_callback": 2.0,
+    "callback_before_return": 10.0,
+    "slow": 5.0,
+    "approve_before_answer": 5.0,
+}
 
 
 @dataclass(slots=True)
@@ -132,17 +138,31 @@ class Faults:
             raise BadRequest("times must be 1 or more, or null.")
         seconds = number(rest, "seconds", 0) if rest.get("seconds") is not None else SECONDS.get(kind)
         fault = Fault(
-            kind=kind, side=side, times=times, seconds=seconds, payment=str(match.get("payment", "")),
-            metadata=_read_metadata(match.get("metadata", {})), operation=str(match.get("operation", "")),
-            event=str(match.get("event", "")), until=str(rest.get("until", "")), after=flag(rest.get("after", False)),
-            also_true=flag(rest.get("also_true", False)), amount=whole(rest, "amount", None),
-            currency=str(rest.get("currency", "")), code=str(rest.get("code", "")),
+            kind=kind,
+            side=side,
+            times=times,
+            seconds=seconds,
+            payment=str(match.get("payment", "")),
+            metadata=_read_metadata(match.get("metadata", {})),
+            operation=str(match.get("operation", "")),
+            event=str(match.get("event", "")),
+            until=str(rest.get("until", "")),
+            after=flag(rest.get("after", False)),
+            also_true=flag(rest.get("also_true", False)),
+            amount=whole(rest, "amount", None),
+            currency=str(rest.get("currency", "")),
+            code=str(rest.get("code", "")),
         )
         with self._lock:
             return self._table.save(fault)
 
     def take(
-        self, side: str, *, payment: str = "", metadata: Mapping[str, str] | None = None, operation: str = "",
+        self,
+        side: str,
+        *,
+        payment: str = "",
+        metadata: Mapping[str, str] | None = None,
+        operation: str = "",
         event: str = "",
     ) -> Fault | None:
         """The eldest order that strikes here, with one of its times used up; None when all goes well."""

@@ -131,7 +131,7 @@ class Router(Generic[T]):
         self._routes: list[Route[T]] = []
 
     def add(self, method: str, path: str, name: str, target: T) -> None:
-        pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
+        pattern = re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(path)))
         self._routes.append(Route(method, pattern, name, target))
 
     def find(self, method: str, path: str) -> tuple[Route[T], dict[str, str]] | None:

@@ -1,0 +1,28 @@
+"""The lab's front page: what it is, which processors it plays, where to look."""
+
+from __future__ import annotations
+
+from html import escape
+
+from gateway.simulators import pages
+from gateway.simulators.wire import Response
+
+
+def show(base_url: str, inboxes: list[str]) -> Response:
+    boxes = " · ".join(f'<a href="/inbox/{escape(name)}">{escape(name)}</a>' for name in inboxes)
+    body = (
+        '<h1>Processor lab</h1><p class="lead">It plays the payment processors, so that payments can be tried without'
+        " any of them: their API, the page the buyer sees, and the callbacks that follow. It also receives webhooks, so"
+        " that you can see what your system would be told. No money moves here, and nothing leaves this machine.</p>"
+        '<div class="grid">'
+        '<section class="sheet"><h2>Stripe</h2><p>Cash App Pay, refunds, disputes, events.</p>'
+        f'<p class="note">API base: <code>{escape(base_url)}/stripe</code></p>'
+        '<a class="button button--quiet" href="/_lab/stripe/">Payments, callbacks, calls</a></section>'
+        '<section class="sheet"><h2>Faults to order</h2><p>Late, doubled, forged or lost callbacks, timeouts,'
+        " refusals, races: once, or for one payment only.</p>"
+        '<a class="button button--quiet" href="/_lab/">Order a fault</a></section>'
+        '<section class="sheet"><h2>Webhook inbox</h2><p>Receives anything, checks signatures, shows headers and'
+        f' bodies, and fails when told to.</p><p class="note">Inboxes: {boxes}</p>'
+        '<a class="button button--quiet" href="/inbox/demo">Open the inbox</a></section></div>'
+    )
+    return pages.page("Processor lab", body, here="/")

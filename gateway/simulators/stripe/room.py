@@ -1,0 +1,57 @@
+"""Stripe's room in the lab: puts its parts together and sends each address to its door."""
+
+from __future__ import annotations
+
+import threading
+
+from gateway.simulators.callbacks import Callbacks
+from gateway.simulators.config import Settings
+from gateway.simulators.faults import Faults
+from gateway.simulators.journal import Journal
+from gateway.simulators.stripe import outcomes, refunds
+from gateway.simulators.stripe.api import Api
+from gateway.simulators.stripe.buyer import BuyerPages
+from gateway.simulators.stripe.control import Control
+from gateway.simulators.stripe.events import Messenger
+from gateway.simulators.stripe.world import World
+from gateway.simulators.timers import Timers
+from gateway.simulators.wire import Request, Response, text_response
+
+
+class StripeRoom:
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        settings: Settings,
+        timers: Timers,
+        faults: Faults,
+        callbacks: Callbacks,
+        stopped: threading.Event,
+    ) -> None:
+        self.world = World(journal=journal, settings=settings, timers=timers, faults=faults, callbacks=callbacks)
+        self._api = Api(self.world, stopped)
+        self._buyer = BuyerPages(self.world)
+        self._control = Control(self.world, Messenger(self.world))
+
+    def start(self, base_url: str) -> None:
+        self.world.base_url = base_url
+        for intent in self.world.intents.all():
+            if intent.status == "processing":
+                outcomes.settle_later(self.world, intent)
+        for refund in self.world.refunds.all():
+            if refund.status == "pending":
+                refunds.settle_later(self.world, refund)
+
+    def handle(self, request: Request) -> Response | None:
+        if request.path.startswith("/v1"):
+            return self._api.handle(request)
+        if request.path == "/elsewhere":
+            return text_response("This is not the API you were looking for.", 404)
+        return self._buyer.handle(request)
+
+    def control(self, request: Request) -> Response | None:
+        return self._control.handle(request)
+
+    def clear(self, *, with_accounts: bool = False) -> None:
+        self.world.clear(with_accounts=with_accounts)
