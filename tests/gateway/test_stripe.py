@@ -2,12 +2,14 @@
 
 import json
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl
 
 import pytest
+import requests
 import stripe
 from werkzeug import Response
 
@@ -27,6 +29,8 @@ from gateway.errors import (
     WrongMode,
 )
 from gateway.money import Money
+from gateway.simulators.config import Settings
+from gateway.simulators.server import serve
 from gateway.types import (
     AccountChanged,
     Callback,
@@ -1187,3 +1191,281 @@ def test_stripe_is_in_the_registry_with_the_fields_of_the_wire():
     assert [field.name for field in PROCESSOR.credential_fields] == ["secretKey", "webhookSecret"]
     assert all(field.is_secret and field.is_required for field in PROCESSOR.credential_fields)
     assert PROCESSOR.capabilities.currencies == {"USD"}
+
+
+# Journeys with the lab
+
+
+class Shop:
+    """Our side of a journey: the adapter at the lab, and the callbacks that the lab has sent us."""
+
+    def __init__(self, running, server):
+        self.running = running
+        self.server = server
+        self.adapter = adapter_at(f"{running.base_url}/stripe", timeouts=http.Timeouts(1.0, 1.0, 2.0), now=None)
+        self.adapter = replace(self.adapter, clock=lambda: datetime.now(UTC))
+        self.started_at = datetime.now(UTC)
+
+    def order(self, kind, **wanted):
+        self.running.lab.faults.order({"kind": kind, **wanted})
+
+    def act(self, path, **values):
+        answer = requests.post(f"{self.running.base_url}/_lab/stripe/{path}", json=values, timeout=5)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def press(self, report, outcome):
+        """The buyer's button on the page we sent them to; answers where the browser goes next."""
+        page = report.next_action.url
+        answer = requests.post(page, data={"outcome": outcome}, allow_redirects=False, timeout=5)
+        return answer.headers.get("Location", "")
+
+    def callbacks(self):
+        """Every callback so far, oldest first, each as our endpoint got it."""
+        assert self.running.lab.callbacks.wait_idle(5)
+        return [
+            Callback(
+                body=request.get_data(),
+                headers={name.lower(): value for name, value in request.headers.items()},
+                received_at=datetime.now(UTC),
+            )
+            for request, _ in self.server.log
+        ]
+
+    def notices(self, event_type):
+        reads = [self.adapter.read_callback(callback) for callback in self.callbacks()]
+        return [notice for read in reads if read.event_type == event_type for notice in read.notices]
+
+    def awaited(self, event_type):
+        """The notices of an event that comes by itself after a moment."""
+        for _ in range(100):
+            if found := self.notices(event_type):
+                return found
+            time.sleep(0.03)
+        raise AssertionError(f"no {event_type} came")
+
+    def ref(self, processor_ref="", reference="pay-1"):
+        return PaymentRef(reference, processor_ref, Money(2500, "USD"), self.started_at)
+
+    def paid(self):
+        report = self.adapter.create_payment(REQUEST)
+        self.press(report, "approve")
+        return self.adapter.ask_payment(self.ref(report.processor_ref))
+
+
+@pytest.fixture
+def shop(httpserver):
+    httpserver.expect_request("/api/webhooks/stripe", method="POST").respond_with_data("")
+    account = {
+        "secret_key": KEY,
+        "webhook_url": httpserver.url_for("/api/webhooks/stripe"),
+        "webhook_secret": SECRET,
+    }
+    settings = Settings(settle_seconds=0.05, refund_seconds=0.05, hang_seconds=1.5)
+    running = serve(settings=settings, stripe_accounts=[account])
+    yield Shop(running, httpserver)
+    running.stop()
+
+
+def test_a_buyer_approves_and_the_signed_callback_says_so(shop):
+    report = shop.adapter.create_payment(REQUEST)
+    assert report.outcome is Outcome.PENDING
+    assert report.next_action.mobile_url
+    assert report.next_action.qr_url
+    location = shop.press(report, "approve")
+    assert location.startswith(REQUEST.return_url)
+
+    (notice,) = shop.notices("payment_intent.succeeded")
+    assert (notice.reference, notice.processor_ref) == ("pay-1", report.processor_ref)
+    assert (notice.outcome, notice.money, notice.is_final) == (Outcome.CAPTURED, Money(2500, "USD"), True)
+    asked = shop.adapter.ask_payment(shop.ref(report.processor_ref))
+    assert (asked.outcome, asked.money) == (Outcome.CAPTURED, Money(2500, "USD"))
+    assert asked.processor_data["charge"] == notice.processor_data["charge"]
+    for callback in shop.callbacks():
+        peeked = shop.adapter.peek(callback)
+        assert (peeked.reference, peeked.processor_ref) == ("pay-1", report.processor_ref)
+
+
+def test_a_buyer_declines_and_may_try_again_in_a_new_payment(shop):
+    first = shop.adapter.create_payment(REQUEST)
+    shop.press(first, "decline")
+    (notice,) = shop.notices("payment_intent.payment_failed")
+    assert (notice.outcome, notice.is_final) == (Outcome.DECLINED, False)
+    assert notice.failure.advice is DeclineAdvice.CANCELLED_BY_BUYER
+    assert shop.adapter.cancel_payment(shop.ref(first.processor_ref)).outcome is Outcome.CANCELLED
+
+    second = shop.adapter.create_payment(replace(REQUEST, reference="pay-2"))
+    assert second.processor_ref != first.processor_ref
+
+
+def test_a_payment_that_takes_a_while_is_processing_and_then_captured(shop):
+    report = shop.adapter.create_payment(REQUEST)
+    shop.press(report, "delay")
+    (processing,) = shop.notices("payment_intent.processing")
+    assert processing.outcome is Outcome.PROCESSING
+    (captured,) = shop.awaited("payment_intent.succeeded")
+    assert captured.outcome is Outcome.CAPTURED
+
+
+def test_an_approval_while_our_cancel_is_under_way_is_reported_as_money(shop):
+    report = shop.adapter.create_payment(REQUEST)
+    shop.order("success_after_cancel")
+    cancelled = shop.adapter.cancel_payment(shop.ref(report.processor_ref))
+    assert (cancelled.outcome, cancelled.money) == (Outcome.CAPTURED, Money(2500, "USD"))
+
+
+@pytest.mark.parametrize("fault", ["timeout_after", "reset_after"])
+def test_a_create_whose_answer_was_lost_is_found_by_our_reference(shop, fault):
+    shop.order(fault, match={"operation": "payment_intents.create"})
+    with pytest.raises(OutcomeUnknown):
+        shop.adapter.create_payment(REQUEST)
+    found = shop.adapter.ask_payment(shop.ref())
+    assert (found.reference, found.outcome) == ("pay-1", Outcome.PENDING)
+    assert found.next_action.url
+    assert shop.adapter.create_payment(REQUEST).processor_ref == found.processor_ref
+
+
+@pytest.mark.parametrize("fault", ["timeout_before", "reset_before"])
+def test_a_create_that_never_arrived_is_known_not_to_exist(shop, fault):
+    shop.order(fault, match={"operation": "payment_intents.create"})
+    with pytest.raises(OutcomeUnknown):
+        shop.adapter.create_payment(REQUEST)
+    assert shop.adapter.ask_payment(shop.ref()) is None
+    assert shop.adapter.cancel_payment(shop.ref()).outcome is Outcome.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        ("402", Declined),
+        ("403", Misconfigured),
+        ("409", Unavailable),
+        ("429", Unavailable),
+        ("500", OutcomeUnknown),
+        ("503", OutcomeUnknown),
+        ("html_200", OutcomeUnknown),
+        ("redirect", OutcomeUnknown),
+    ],
+)
+def test_every_fault_of_a_create_has_its_meaning(shop, fault, expected):
+    shop.order(fault, match={"operation": "payment_intents.create"})
+    with pytest.raises(expected):
+        shop.adapter.create_payment(REQUEST)
+
+
+def test_a_stored_500_is_repeated_under_its_key_so_we_ask_instead(shop):
+    shop.order("500", match={"operation": "payment_intents.create"}, after=True)
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown):
+            shop.adapter.create_payment(REQUEST)
+    assert shop.adapter.ask_payment(shop.ref()).outcome is Outcome.PENDING
+
+
+def test_the_same_reference_is_the_same_payment_and_its_present_state(shop):
+    first = shop.adapter.create_payment(REQUEST)
+    again = shop.adapter.create_payment(REQUEST)
+    assert again.processor_ref == first.processor_ref
+    shop.press(first, "approve")
+    assert shop.adapter.create_payment(REQUEST).outcome is Outcome.CAPTURED
+    with pytest.raises(Misconfigured):
+        shop.adapter.create_payment(replace(REQUEST, money=Money(9900, "USD")))
+
+
+def test_money_goes_back_in_parts_and_never_more_than_came(shop):
+    paid = shop.ref(shop.paid().processor_ref)
+    part = RefundRequest("ref-1", paid, Money(1000, "USD"))
+    made = shop.adapter.refund_payment(part)
+    assert (made.outcome, made.money) == (RefundOutcome.SUCCEEDED, Money(1000, "USD"))
+    assert shop.adapter.refund_payment(part).processor_ref == made.processor_ref
+    with pytest.raises(Refused):
+        shop.adapter.refund_payment(RefundRequest("ref-2", paid, Money(1501, "USD")))
+    rest = shop.adapter.refund_payment(RefundRequest("ref-3", paid, Money(1500, "USD")))
+    assert rest.outcome is RefundOutcome.SUCCEEDED
+    with pytest.raises(Refused):
+        shop.adapter.refund_payment(RefundRequest("ref-4", paid, Money(100, "USD")))
+    asked = RefundRef("ref-1", "", paid, Money(1000, "USD"), shop.started_at)
+    assert shop.adapter.ask_refund(asked).processor_ref == made.processor_ref
+    assert {notice.reference for notice in shop.notices("refund.created")} == {"ref-1", "ref-3"}
+
+
+def test_a_refund_whose_answer_was_lost_is_found_and_not_made_twice(shop):
+    paid = shop.ref(shop.paid().processor_ref)
+    wanted = RefundRequest("ref-1", paid, Money(2500, "USD"))
+    shop.order("reset_after", match={"operation": "refunds.create"})
+    with pytest.raises(OutcomeUnknown):
+        shop.adapter.refund_payment(wanted)
+    asked = shop.adapter.ask_refund(RefundRef("ref-1", "", paid, wanted.money, shop.started_at))
+    assert asked.outcome is RefundOutcome.SUCCEEDED
+    assert shop.adapter.refund_payment(wanted).processor_ref == asked.processor_ref
+
+
+@pytest.mark.parametrize(
+    ("fault", "event_type", "outcome"),
+    [
+        ("refund_pending", "refund.updated", RefundOutcome.SUCCEEDED),
+        ("refund_fails", "refund.failed", RefundOutcome.FAILED),
+    ],
+)
+def test_a_refund_that_waits_ends_in_a_callback(shop, fault, event_type, outcome):
+    paid = shop.ref(shop.paid().processor_ref)
+    shop.order(fault)
+    made = shop.adapter.refund_payment(RefundRequest("ref-1", paid, Money(2500, "USD")))
+    assert made.outcome is RefundOutcome.PENDING
+    assert shop.awaited(event_type)[-1].outcome is outcome
+    asked = RefundRef("ref-1", made.processor_ref, paid, made.money, shop.started_at)
+    assert shop.adapter.ask_refund(asked).outcome is outcome
+
+
+def test_a_dispute_closes_the_way_to_a_refund(shop):
+    paid = shop.ref(shop.paid().processor_ref)
+    shop.act(f"payments/{paid.processor_ref}/dispute", reason="fraudulent")
+    (notice,) = shop.notices("charge.dispute.created")
+    assert (notice.is_open, notice.payment_processor_ref) == (True, paid.processor_ref)
+    with pytest.raises(Refused):
+        shop.adapter.refund_payment(RefundRequest("ref-1", paid, Money(2500, "USD")))
+
+
+def test_availability_follows_the_account(shop):
+    assert shop.adapter.check_availability(currency="USD").is_available
+    (account,) = shop.running.lab.stripe.world.accounts.all()
+    shop.act(f"accounts/{account.id}/capabilities", cashapp_payments="inactive")
+    assert not shop.adapter.check_availability(currency="USD").is_available
+    with pytest.raises(NotAvailable):
+        shop.adapter.create_payment(REQUEST)
+    assert shop.notices("capability.updated") == [AccountChanged(Mode.TEST)]
+
+
+def test_a_key_that_stripe_does_not_know_is_our_configuration(shop):
+    stranger = adapter_at(f"{shop.running.base_url}/stripe", key="sk_test_51NobodyKnowsThis")
+    with pytest.raises(Misconfigured):
+        stranger.create_payment(REQUEST)
+
+
+@pytest.mark.parametrize("fault", ["forged", "old_timestamp"])
+def test_a_callback_that_cannot_be_believed_is_a_bad_callback(shop, fault):
+    shop.order(fault, match={"event": "payment_intent.created"})
+    shop.adapter.create_payment(REQUEST)
+    created = [callback for callback in shop.callbacks() if b'"payment_intent.created"' in callback.body]
+    with pytest.raises(BadCallback):
+        shop.adapter.read_callback(created[0])
+
+
+def test_a_callback_during_a_roll_of_the_secret_carries_two_signatures(shop):
+    shop.order("two_v1", match={"event": "payment_intent.created"})
+    shop.adapter.create_payment(REQUEST)
+    (notice,) = shop.notices("payment_intent.created")
+    assert notice.outcome is Outcome.PENDING
+
+
+def test_bent_callbacks_are_reported_as_they_are_for_checkout_to_judge(shop):
+    shop.order("wrong_amount", match={"event": "payment_intent.succeeded"}, amount=100)
+    shop.paid()
+    (notice,) = shop.notices("payment_intent.succeeded")
+    assert (notice.outcome, notice.money) == (Outcome.CAPTURED, Money(100, "USD"))
+
+
+def test_a_callback_of_the_other_mode_is_ignored(shop):
+    shop.order("other_mode", match={"event": "payment_intent.succeeded"})
+    shop.paid()
+    (notice,) = shop.notices("payment_intent.succeeded")
+    assert isinstance(notice, Ignored)
