@@ -19,6 +19,7 @@ import django
 import pytest
 from django.conf import settings
 
+from tests.lab import _running_lab, lab  # noqa: F401  (fixtures)
 from tests.servers import Postgres, Redis, die_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent
