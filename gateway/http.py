@@ -122,6 +122,10 @@ def send(
     """One request, no retry, no redirect followed. Any status is an Answer; see the module for the errors."""
     started = time.monotonic()
     try:
+        place, proxies = _place(url), proxies_for(url)
+    except ValueError as error:
+        raise Misconfigured("the processor's address is none") from error
+    try:
         with _session().request(
             method,
             url,
@@ -131,7 +135,7 @@ def send(
             auth=auth,
             timeout=(timeouts.connect_seconds, timeouts.read_seconds),
             allow_redirects=False,
-            proxies=proxies_for(url),
+            proxies=proxies,
             stream=True,
         ) as response:
             content = _read(response.raw, deadline=started + timeouts.total_seconds, max_bytes=max_bytes)
@@ -144,14 +148,12 @@ def send(
         UnicodeError,  # a header that no header can carry; raised before anything is sent
     ) as error:
         meaning = meaning_of(error, is_write=is_write)
-        log.warning(
-            "%s %s: %s after %d ms (%s)", method, _place(url), type(meaning).__name__, _since(started), _names(error)
-        )
+        log.warning("%s %s: %s after %d ms (%s)", method, place, type(meaning).__name__, _since(started), _names(error))
         raise meaning from error
     log.info(
         "%s %s: %d in %d ms, request id %s",
         method,
-        _place(url),
+        place,
         answer.status,
         _since(started),
         request_id_of(answer.headers) or "-",
@@ -263,6 +265,8 @@ def proxies_for(url: str) -> dict[str, str]:
 
 
 _local = threading.local()
+# A forked worker must not talk through its parent's sockets.
+os.register_at_fork(after_in_child=_local.__dict__.clear)
 
 
 def _session() -> requests.Session:

@@ -4,6 +4,7 @@ import datetime
 import gzip
 import ipaddress
 import json
+import os
 import socket
 import ssl
 import struct
@@ -230,7 +231,7 @@ def test_tls_that_breaks_after_the_request_is_unknown(certificate, monkeypatch):
         fresh_thread.submit(http.post_json, url, json={}, timeouts=QUICK).result()
 
 
-@pytest.mark.parametrize("url", ["ftp://processor.test/", "processor.test/pay", "http://"])
+@pytest.mark.parametrize("url", ["ftp://processor.test/", "processor.test/pay", "http://", "http://[", "http://a:b/"])
 def test_an_address_that_is_none_is_our_configuration(url):
     with pytest.raises(Misconfigured):
         http.post_json(url, json={}, timeouts=QUICK)
@@ -295,6 +296,19 @@ def test_connections_are_reused():
         assert http.post_json(url, json={}, timeouts=QUICK).data == {}
     assert accepted == [1]
     listener.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_worker_opens_connections_of_its_own():
+    before = http._session()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, b"own" if http._session() is not before else b"shared")
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reader, 10) == b"own"
+    assert http._session() is before
 
 
 def test_the_log_names_host_path_and_request_id_but_no_query_and_no_body(httpserver, caplog):

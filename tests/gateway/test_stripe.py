@@ -251,6 +251,13 @@ def test_a_repeated_create_that_stripe_replays_is_answered_with_the_present_trut
     assert adapter.create_payment(REQUEST).outcome is Outcome.CAPTURED
 
 
+def test_a_replayed_create_that_cannot_be_asked_about_is_still_the_payment_that_was_made(peer, adapter):
+    peer.on("POST", INTENTS, (200, intent(next_action=CASHAPP_ACTION), {"Idempotent-Replayed": "true"}))
+    peer.on("GET", INTENT, (503, error(type="api_error")))
+    report = adapter.create_payment(REQUEST)
+    assert (report.processor_ref, report.outcome) == ("pi_1", Outcome.PENDING)
+
+
 def test_a_create_repeated_after_a_day_looks_for_the_first_payment_because_stripe_forgets_keys(peer, adapter):
     peer.on("GET", INTENTS, page(intent(status="succeeded", amount_received=2500)))
     report = adapter.create_payment(replace(REQUEST, created_at=NOW - timedelta(hours=24)))
@@ -301,7 +308,7 @@ def test_an_answer_of_the_other_mode_is_refused(peer, adapter):
         adapter.create_payment(REQUEST)
 
 
-@pytest.mark.parametrize("url", ["javascript:alert(1)", "ftp://x.test/", "", None, 7])
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "ftp://x.test/", "http://[", "https:", "", None, 7])
 def test_a_next_action_that_is_no_web_address_leads_nowhere(peer, adapter, url):
     action = {"cashapp_handle_redirect_or_display_qr_code": {"hosted_instructions_url": url, "mobile_auth_url": url}}
     peer.on("POST", INTENTS, intent(next_action=action))
@@ -1147,6 +1154,21 @@ def test_an_unverified_callback_says_whose_payment_it_claims(adapter, event_type
     peeked = adapter.peek(Callback(json.dumps(event(event_type, subject)).encode(), {}, NOW))
     assert (peeked.reference, peeked.processor_ref) == (reference, processor_ref)
     assert (peeked.event_id, peeked.event_type, peeked.mode) == ("evt_1", event_type, Mode.TEST)
+
+
+@pytest.mark.parametrize("hostile", ["a\x00b", "\ud800", "\u202e", "x" * 256, " \n", 7, ["pi_1"], {"id": "\x00"}])
+def test_what_a_stranger_claims_is_an_id_or_nothing(adapter, hostile):
+    subject = {"object": "payment_intent", "id": hostile, "metadata": {"paymentId": hostile}}
+    body = event(hostile, subject, id=hostile)
+    peeked = adapter.peek(Callback(json.dumps(body).encode(), {}, NOW))
+    assert (peeked.reference, peeked.processor_ref, peeked.event_id, peeked.event_type) == ("", "", "", "")
+
+
+def test_texts_of_stripe_hold_nothing_that_a_database_refuses(adapter):
+    failure = {"code": "card_declined", "message": "No\x00 money\ud800."}
+    subject = intent(status="requires_payment_method", last_payment_error=failure)
+    (notice,) = notices(adapter, event("payment_intent.payment_failed", subject))
+    assert notice.failure.message == "No\ufffd money\ufffd."
 
 
 # Credentials and the registry

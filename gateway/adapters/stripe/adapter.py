@@ -90,10 +90,7 @@ class StripeAdapter:
             key=idempotency_key("payment", request.reference),
         )
         report = self._report(answer.values, reference=request.reference, is_write=True)
-        if answer.is_replayed:
-            # A repeated key repeats the first answer, however old; the payment may be paid by now.
-            return self._retrieve(report.reference, report.processor_ref)
-        return report
+        return self._renewed(report) if answer.is_replayed else report
 
     def ask_payment(self, payment: PaymentRef) -> PaymentReport | None:
         """By id, or by looking through the account's payments for our reference. None: Stripe knows none such.
@@ -219,6 +216,13 @@ class StripeAdapter:
             )
         )
         return self._report(answer, reference=reference)
+
+    def _renewed(self, report: PaymentReport) -> PaymentReport:
+        """A repeated key repeats the first answer, however old; the payment may be paid by now."""
+        try:
+            return self._retrieve(report.reference, report.processor_ref)
+        except Unavailable:  # would read as "nothing was created", and something was
+            return report
 
     def _made_before(self, request: PaymentRequest) -> Mapping[str, Any] | None:
         """An old request may have been answered under a key that Stripe has forgotten."""

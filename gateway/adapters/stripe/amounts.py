@@ -3,7 +3,7 @@
 Source: docs/processors/stripe.md (docs.stripe.com/currencies, read 2026-11-20).
 """
 
-from gateway.money import InexactAmount, Money, exponent_of, is_currency
+from gateway.money import MAX_MINOR, InexactAmount, Money, exponent_of, is_currency
 
 ZERO_DECIMALS = frozenset(
     {"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"}
@@ -43,7 +43,7 @@ def to_stripe(money: Money) -> int:
 
 def from_stripe(amount: object, currency: object) -> Money | None:
     """Stripe's amount in our minor units; None for what we cannot read exactly, which is never taken for money."""
-    if isinstance(amount, bool) or not isinstance(amount, int) or amount < 0:
+    if isinstance(amount, bool) or not isinstance(amount, int) or not 0 <= amount <= MAX_MINOR:
         return None
     if not isinstance(currency, str) or not is_currency(currency.upper()):
         return None

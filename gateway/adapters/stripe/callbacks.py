@@ -40,13 +40,19 @@ def peek(callback: Callback) -> Peek:
     event = _event(callback.body)
     subject = _subject(event)
     is_intent = reading.text(subject, "object") == "payment_intent"
+    payment_ref = reading.text(subject, "id") if is_intent else reading.ref(subject, "payment_intent")
     return Peek(
-        reference=reading.text(reading.child(subject, "metadata"), "paymentId"),
-        processor_ref=reading.text(subject, "id") if is_intent else reading.ref(subject, "payment_intent"),
-        event_id=reading.text(event, "id"),
-        event_type=reading.text(event, "type"),
+        reference=_claim(reading.text(reading.child(subject, "metadata"), "paymentId")),
+        processor_ref=_claim(payment_ref),
+        event_id=_claim(reading.text(event, "id")),
+        event_type=_claim(reading.text(event, "type")),
         mode=reading.mode_of(event),
     )
+
+
+def _claim(value: str) -> str:
+    """What a stranger says goes into look-ups and records, so only what can be an id or an event's name."""
+    return value if value.isascii() and value.isprintable() and len(value) <= 255 else ""
 
 
 def read(callback: Callback, *, secrets: Iterable[str], mode: Mode) -> CallbackRead:

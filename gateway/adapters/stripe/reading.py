@@ -1,5 +1,6 @@
 """Stripe's objects as our reports. They come as plain JSON values, from an answer or from a callback's snapshot."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -73,6 +74,7 @@ ADVICE = {
     "transaction_not_allowed": DeclineAdvice.CALL_BANK,
 }
 
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 CASHAPP_ACTION = "cashapp_handle_redirect_or_display_qr_code"
 
 
@@ -160,9 +162,9 @@ def mode_of(value: Json) -> Mode | None:
 
 
 def text(value: Json, name: str) -> str:
-    """A text field; empty for a missing one and for any other type."""
+    """A text field; empty for a missing one and for any other type. What no database takes is replaced."""
     found = value.get(name)
-    return found if isinstance(found, str) else ""
+    return UNSTORABLE.sub("\ufffd", found) if isinstance(found, str) else ""
 
 
 def child(value: Json, name: str) -> Json:
@@ -204,7 +206,11 @@ def _next_action(intent: Json, *, mode: Mode) -> NextAction | None:
 def _web_address(url: str, *, mode: Mode) -> str:
     """The buyer's browser goes there: https, in test mode also http, never `javascript:`."""
     allowed = {"https"} if mode is Mode.LIVE else {"https", "http"}
-    return url if urlsplit(url).scheme in allowed else ""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return url if parts.scheme in allowed and parts.netloc else ""
 
 
 def _method_of(intent: Json, charge: Json) -> str:
@@ -212,7 +218,7 @@ def _method_of(intent: Json, charge: Json) -> str:
     offered = intent.get("payment_method_types")
     if used or not isinstance(offered, list) or len(offered) != 1:
         return used
-    return str(offered[0])
+    return offered[0] if isinstance(offered[0], str) else ""
 
 
 def _processor_data(intent: Json, charge: Json) -> dict[str, str]:
