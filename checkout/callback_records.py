@@ -1,0 +1,84 @@
+"""Callbacks kept as they arrived, so that each can be explained. Secrets are taken out before anything is written."""
+
+import re
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.cache import cache
+
+from checkout.models import CallbackRecord
+from gateway.types import Callback
+from providers.addresses import subnet_of
+from providers.models import MerchantAccount
+
+UNVERIFIED_BYTES = 4096
+VERIFIED_BYTES = 512 * 1024
+# How many unverified callbacks of one address are written down in an hour; the rest is only counted in the log.
+UNVERIFIED_PER_HOUR = 300
+KEPT_HEADERS = frozenset({"content-type", "content-length", "user-agent", "stripe-signature", "x-request-id"})
+_SECRET_FIELDS = re.compile(
+    r'("(?:client_secret|number|cvc|cvv|card_token|cardToken|token|authorization|password|secret|access_token)"\s*:\s*)"(?:[^"\\]|\\.)*"'
+)
+_REMOVED = r'\1"[removed]"'
+
+
+def is_over_budget(address: str) -> bool:
+    """Whether an address has used up what it may have written down without a valid signature."""
+    return int(cache.get(_budget_key(address)) or 0) >= UNVERIFIED_PER_HOUR
+
+
+def _budget_key(address: str) -> str:
+    return f"unverified-callbacks/{subnet_of(address)}"
+
+
+def _count_unverified(address: str) -> None:
+    key = _budget_key(address)
+    if not cache.add(key, 1, timedelta(hours=1).total_seconds()):
+        try:
+            cache.incr(key)
+        except ValueError:  # it ran out between the two calls
+            cache.set(key, 1, timedelta(hours=1).total_seconds())
+
+
+def store(
+    callback: Callback, *, processor: str, account: MerchantAccount | None, address: str, request_id: str
+) -> CallbackRecord:
+    """Write a callback down before any work is done with it."""
+    return CallbackRecord.objects.create(
+        processor=processor,
+        account=account,
+        path=callback.path[:300],
+        headers={name: value[:1000] for name, value in callback.headers.items() if name in KEPT_HEADERS},
+        body=_readable(callback.body),
+        address=address[:45],
+        request_id=request_id[:64],
+        received_at=callback.received_at,
+    )
+
+
+def finish(record: CallbackRecord, *, now: datetime, **facts: Any) -> None:
+    """Write what became of it. An unverified body is cut to 4 KiB: nobody fills our disk without a signature."""
+    if not facts.get("is_verified", record.is_verified):
+        _count_unverified(record.address)
+        if len(record.body) > UNVERIFIED_BYTES:
+            facts |= {"body": record.body[:UNVERIFIED_BYTES], "is_truncated": True}
+    if "note" in facts:
+        facts["note"] = facts["note"][:500]
+    for name, value in facts.items():
+        setattr(record, name, value)
+    CallbackRecord.objects.filter(pk=record.pk).update(finished_at=now, **facts)
+
+
+def _readable(body: bytes) -> str:
+    """The body as text that every database takes, without what we must not keep."""
+    text = body[:VERIFIED_BYTES].decode("utf-8", errors="backslashreplace").replace("\x00", "\\x00")
+    return _SECRET_FIELDS.sub(_REMOVED, text)
+
+
+def delete_old(*, now: datetime, verified_days: int, unverified_days: int = 30) -> int:
+    """Drop what is older than the terms; how many rows."""
+    old = CallbackRecord.objects.filter(received_at__lt=now - timedelta(days=verified_days))
+    unverified = CallbackRecord.objects.filter(
+        is_verified=False, received_at__lt=now - timedelta(days=unverified_days)
+    )
+    return old.delete()[0] + unverified.delete()[0]
