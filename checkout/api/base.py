@@ -1,0 +1,83 @@
+"""A view of a dialect: strict JSON in, JSON out, one place for errors, and answers that can be said again."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.utils import timezone
+from rest_framework.exceptions import ValidationError
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.serializers import Serializer
+from rest_framework.views import APIView
+
+from checkout import idempotency
+from checkout.api.bodies import OnlyJSON, StrictJSONParser, answer_text
+from checkout.api.errors import BadInput
+from gateway.types import Mode
+from providers.ids import uuid7
+from providers.models import ApiKey, Provider
+
+CREDENTIALS = frozenset({"apiKey"})  # body fields that are left out when two bodies are compared
+
+
+class DialectView(APIView):
+    """`request.user` is the calling Provider and `request.auth` its ApiKey; both None for a call without a key."""
+
+    parser_classes = [StrictJSONParser]
+    renderer_classes = [JSONRenderer]
+    content_negotiation_class = OnlyJSON
+    permission_classes = []
+    throttle_classes = []
+    http_method_names = ["get", "post", "head"]
+
+    def explain_error(self, error: Exception) -> HttpResponse:
+        """Any exception in the shape of the dialect."""
+        raise NotImplementedError
+
+    def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
+        return self.explain_error(exc)
+
+    def body_of(self, request: Request) -> dict[str, Any]:
+        return dict(request.data)
+
+    def once(self, request: Request, work: Callable[[UUID], HttpResponse]) -> HttpResponse:
+        """Do `work` once for each Idempotency-Key of the caller; it gets the id of what it is to make.
+
+        Kept and said again: what succeeded, and what was refused after the input was found good. Not kept: bad
+        input, which made nothing, and faults of ours, after which a retry resumes with the same id.
+        """
+        key = request.headers.get("Idempotency-Key")
+        if key is None or request.auth is None:
+            return work(uuid7())
+        provider: Provider = request.user
+        api_key: ApiKey = request.auth
+        wish = idempotency.Wish(
+            owner=str(provider.pk),
+            mode=Mode(api_key.mode),
+            method=request.method or "",
+            path=request.path,
+            key=idempotency.check_key(key),
+            body_digest=idempotency.digest_of_body(self.body_of(request), without=CREDENTIALS),
+        )
+        claim = idempotency.begin(wish, now=timezone.now())
+        if isinstance(claim, idempotency.Answer):
+            return answer_text(claim.body, status=claim.status, headers={"Idempotent-Replayed": "true"})
+        try:
+            response = work(claim.resource_id)
+        except (BadInput, ValidationError):
+            idempotency.forget(claim)
+            raise
+        except Exception as error:
+            response = self.explain_error(error)
+        if response.status_code >= 500 or response.status_code in (401, 429):
+            idempotency.release(claim)
+        else:
+            idempotency.keep(claim, idempotency.Answer(response.status_code, response.content.decode()))
+        return response
+
+
+def read(shape: Serializer, body: dict[str, Any]) -> dict[str, Any]:
+    """The body's fields by `shape`, a serializer made once: making one for each call costs more than reading."""
+    return shape.run_validation(body)

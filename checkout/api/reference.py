@@ -1,0 +1,174 @@
+"""The OpenAPI schema, and a page made from it to read and to try every call.
+
+Why not a ready-made viewer: see docs/adr/0010-own-api-page.md.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.views.decorators.http import require_safe
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.settings import patched_settings
+
+from checkout.api.provider import docs
+from checkout.models import Order
+
+VERSION = "1.0.0"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_ABOUT = """One call opens an order and answers the address of its checkout page; a webhook tells what became of it.
+
+Every answer is JSON and carries `X-Request-Id`; every refusal is `{"error": "<text>"}`."""
+_SETTINGS = {
+    "TITLE": "DZTech Pay: Provider API",
+    "DESCRIPTION": _ABOUT,
+    "VERSION": VERSION,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {"OrderStatus": Order.Status.choices, "RefundStatus": docs.REFUND_STATUSES},
+}
+
+
+@cache
+def openapi() -> dict[str, Any]:
+    """The schema, made once: it is the same for everybody and takes a while."""
+    from checkout.api.urls import urlpatterns  # the addresses name this module
+
+    served = [pattern for pattern in urlpatterns if pattern.name and pattern.name not in ("schema", "docs")]
+    with patched_settings(_SETTINGS):
+        generated = SchemaGenerator(patterns=served).get_schema(request=None, public=True)
+    # Names in addresses are written as on the wire.
+    schema: dict[str, Any] = json.loads(json.dumps(generated).replace("order_id", "orderId"))
+    schema["components"]["securitySchemes"] = docs.SECURITY_SCHEMES
+    schema["servers"] = [{"url": settings.BASE_URL}]
+    return schema
+
+
+@cache
+def _schema_text() -> str:
+    return json.dumps(openapi(), indent=1)
+
+
+@require_safe
+def schema(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(_schema_text(), content_type="application/json", headers={"Cache-Control": "max-age=300"})
+
+
+# --- the page -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One field of a call: `place` is path, query, header or body."""
+
+    name: str
+    place: str
+    kind: str
+    is_required: bool
+    help: str
+    choices: tuple[str, ...] = ()
+    example: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    id: str
+    method: str
+    path: str
+    summary: str
+    description: str
+    inputs: tuple[Input, ...]
+    answers: tuple[tuple[str, str], ...]
+
+    @property
+    def has_body(self) -> bool:
+        return self.method == "POST"
+
+
+_EXAMPLES = {
+    ("createPaymentIntent", "externalId"): "ORDER-1001",
+    ("createPaymentIntent", "amount"): "",
+}
+# The key is given once for the whole page.
+_NOT_ASKED = {"apiKey"}
+_SUCCESS = {"200": "Done", "202": "Accepted, not settled yet"}
+
+
+@cache
+def _calls() -> tuple[Call, ...]:
+    found = [
+        _call(method.upper(), path, operation)
+        for path, operations in openapi()["paths"].items()
+        for method, operation in operations.items()
+    ]
+    order = ["createPaymentIntent", "getOrder", "listOrders", "cancelOrder", "refundOrder"]
+    return tuple(sorted(found, key=lambda call: order.index(call.id)))
+
+
+def _call(method: str, path: str, operation: dict[str, Any]) -> Call:
+    inputs = [
+        Input(
+            name=parameter["name"],
+            place=parameter["in"],
+            kind=parameter["schema"].get("type", "string"),
+            is_required=parameter.get("required", False),
+            help=parameter.get("description", ""),
+        )
+        for parameter in sorted(
+            operation.get("parameters", []), key=lambda p: ["path", "query", "header"].index(p["in"])
+        )
+    ]
+    body = operation.get("requestBody")
+    if body:
+        reference = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        shape = openapi()["components"]["schemas"][reference]
+        for name, field in shape["properties"].items():
+            if name not in _NOT_ASKED:
+                inputs.append(_body_input(operation["operationId"], name, field, name in shape.get("required", [])))
+    answers = tuple(
+        (code, answer.get("description") or _SUCCESS.get(code, "")) for code, answer in operation["responses"].items()
+    )
+    return Call(
+        operation["operationId"], method, path, operation["summary"], operation["description"], tuple(inputs), answers
+    )
+
+
+def _body_input(operation: str, name: str, field: dict[str, Any], is_required: bool) -> Input:
+    return Input(
+        name=name,
+        place="body",
+        kind=field.get("type", "string"),
+        is_required=is_required,
+        help=field.get("description", ""),
+        choices=tuple(choice for choice in field.get("enum", ()) if choice),
+        example=_EXAMPLES.get((operation, name), ""),
+    )
+
+
+@require_safe
+def page(request: HttpRequest) -> HttpResponse:
+    html = render_to_string(
+        "docs/provider.html",
+        {
+            "calls": _calls(),
+            "base_url": settings.BASE_URL,
+            "is_demo": settings.DEMO,
+            "support_email": settings.SUPPORT_EMAIL,
+        },
+        request,
+    )
+    return HttpResponse(
+        html,
+        headers={
+            "Content-Security-Policy": POLICY,
+            "Referrer-Policy": "same-origin",
+            "Content-Language": "en",
+        },
+    )
