@@ -27,7 +27,7 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
 SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", default="")
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # the other one puts its own site in place of ours
     "config.apps.PayAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
