@@ -48,6 +48,8 @@ class Capabilities:
     has_status: bool = True
     currencies: frozenset[str] = frozenset()  # empty: any
     opens_app: bool = False  # the buyer's page opens in a new tab while ours waits
+    # Where the Pay button may lead, redirects on the way included: sources for the page's `form-action`.
+    page_sources: frozenset[str] = frozenset()
 
 
 class Adapter(Protocol):

@@ -8,10 +8,13 @@ from gateway.adapters.stripe.adapter import CURRENCIES, StripeAdapter
 from gateway.adapters.stripe.amounts import check_money
 from gateway.adapters.stripe.keys import check_credentials
 
+# Stripe's hosted instructions and redirects, and Cash App's own link that opens the app.
+PAGE_SOURCES = frozenset({"https://*.stripe.com", "https://cash.app", "https://*.cash.app"})
+
 PROCESSOR = Processor(
     slug="stripe",
     name="Stripe",
-    capabilities=Capabilities(currencies=CURRENCIES, opens_app=True),
+    capabilities=Capabilities(currencies=CURRENCIES, opens_app=True, page_sources=PAGE_SOURCES),
     credential_fields=(
         CredentialField(
             name="secretKey", label="Secret key", help="Starts with sk_ or rk_; its prefix must fit the mode."
