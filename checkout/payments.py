@@ -258,6 +258,9 @@ def apply_report(*, payment_id: UUID, report: PaymentReport, cause: str, now: da
                 cause=cause,
                 now=now,
             )
+        if report.processor_ref and not payment.processor_ref and _is_anothers(payment, report.processor_ref):
+            logger.error("payment %s: %s belongs to another payment", payment_id, report.processor_ref)
+            return Moved.REFUSED
         transitions.adopt_facts(payment, report, now=now)
         if takes_money and report.money != payment.money:
             if payment.status == Status.CAPTURED and report.money == Money(payment.captured_minor, payment.currency):
@@ -272,6 +275,11 @@ def apply_report(*, payment_id: UUID, report: PaymentReport, cause: str, now: da
         moved = _apply_outcome(payment, report, cause=cause, now=now)
         _plan_question(payment, moved, now=now)
         return moved
+
+
+def _is_anothers(payment: Payment, processor_ref: str) -> bool:
+    same = Payment.objects.filter(account=payment.account_id, processor_ref=processor_ref)
+    return same.exclude(pk=payment.pk).exists()
 
 
 def _apply_outcome(payment: Payment, report: PaymentReport, *, cause: str, now: datetime) -> Moved:

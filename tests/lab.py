@@ -43,6 +43,17 @@ class StripeLab:
         """What the buyer does: approve, decline, delay, settle."""
         return self.control(f"/stripe/payments/{processor_ref}/act", outcome=outcome, **more)["payment"]
 
+    def confirm_again(self, processor_ref):
+        """The buyer tries the same PaymentIntent once more, as on a page that stayed open."""
+        answer = requests.post(
+            f"{self.url}/stripe/v1/payment_intents/{processor_ref}/confirm",
+            auth=(STRIPE_KEY, ""),
+            headers={"Stripe-Version": "2026-08-26.dahlia"},
+            data={"payment_method_data[type]": "cashapp", "return_url": "http://shop.test/back"},
+            timeout=10,
+        )
+        assert answer.status_code == 200, answer.text
+
     def payments(self):
         return self.control("/stripe/payments", "GET")["payments"]
 

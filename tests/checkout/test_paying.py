@@ -98,6 +98,7 @@ def test_a_failure_that_arrives_after_the_success_is_not_believed(lab, client):
     order = make_order(make_provider())
     payment = start_payment(order)
     lab.act(payment.processor_ref, "decline")
+    lab.confirm_again(payment.processor_ref)
     lab.act(payment.processor_ref, "approve")
     assert callback(client, lab.events("payment_intent.succeeded")[0]).status_code == 200
     assert callback(client, lab.events("payment_intent.payment_failed")[0]).status_code == 200
@@ -263,6 +264,7 @@ def test_a_provider_may_have_late_captures_refunded_by_themselves(lab, client):
     payment = start_payment(order)
     lab.act(payment.processor_ref, "decline")
     callback(client, lab.events("payment_intent.payment_failed")[0])
+    lab.confirm_again(payment.processor_ref)
     lab.act(payment.processor_ref, "approve")
     callback(client, lab.events("payment_intent.succeeded")[0])
     order.refresh_from_db()
@@ -338,6 +340,22 @@ def test_an_event_about_somebody_elses_payment_is_answered_kept_and_pays_nothing
     assert CallbackRecord.objects.get().verdict == "unknown_reference"
     payment.refresh_from_db()
     assert payment.status == "pending"
+
+
+def test_a_reference_that_belongs_to_another_payment_is_not_adopted(lab, client):
+    """Metadata can be edited in Stripe's dashboard: a capture of one payment must not pay the order of another."""
+    provider = make_provider()
+    first, second = make_order(provider), make_order(provider)
+    paid = start_payment(first)
+    lab.fault("reset_after", match={"operation": "payment_intents.create"})
+    waiting = start_payment(second)
+    assert waiting.processor_ref == ""
+    lab.act(paid.processor_ref, "approve")
+    event = copy.deepcopy(lab.events("payment_intent.succeeded")[0])
+    event["data"]["object"]["metadata"]["paymentId"] = str(waiting.pk)
+    assert callback(client, event).status_code == 200
+    second.refresh_from_db()
+    assert second.status == "processing" and told(second) == []
 
 
 def test_another_providers_secret_does_not_verify_this_payment(lab, client):
