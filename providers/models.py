@@ -203,6 +203,11 @@ class StaffDevice(ThrottlingMixin, Device):
     class Meta:
         verbose_name = _("authenticator")
 
+    @property
+    def persistent_id(self) -> str:
+        """What a session keeps. The library reads the id back with int(), which a UUID also is."""
+        return f"{self.model_label()}/{self.id.int}"
+
     def verify_token(self, token: str) -> bool:
         allowed, _data = self.verify_is_allowed()
         key = bytes.fromhex(self.sealed_key.reveal())
@@ -325,3 +330,14 @@ class Approval(models.Model):
         return self.summary
 
 
+
+
+class KeyCanary(models.Model):
+    """A known text sealed under each encryption key in use: opened at every start, so a wrong key is found at once."""
+
+    key_id = models.CharField(primary_key=True, max_length=40)
+    sealed = EncryptedField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.key_id
