@@ -3,6 +3,7 @@
 Every variable stands in .env.example with a sentence. Defaults are the safe ones; what must be secret has none.
 """
 
+import warnings
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -161,6 +162,8 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = not STATIC_COLLECTED
+if not STATIC_COLLECTED:  # WhiteNoise misses the folder that is not needed then
+    warnings.filterwarnings("ignore", message="No directory at", category=UserWarning)
 WHITENOISE_AUTOREFRESH = DEBUG
 
 # --- What browsers are told -------------------------------------------------------------------------------------
