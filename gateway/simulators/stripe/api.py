@@ -53,23 +53,27 @@ class Api:
             idempotency_key=request.header("idempotency-key"),
             stripe_version=request.header("stripe-version"),
         )
+        self._world.requests.save(entry)  # at once, so that a call that hangs is seen too
         try:
             response = self._answer(request, entry)
         except ApiError as error:
             response = refusal(error)
             entry.error = error.code or error.type
         except Vanish:
-            entry.seconds = round(time.monotonic() - started, 4)
-            self._world.requests.save(entry)
+            self._log(entry, started)
             raise
         entry.status = response.status
-        entry.seconds = round(time.monotonic() - started, 4)
-        self._world.requests.save(entry)
+        self._log(entry, started)
         response.headers.setdefault("Request-Id", entry.id)
         response.headers.setdefault("Stripe-Version", entry.stripe_version or DEFAULT_VERSION)
         if entry.idempotency_key:
             response.headers.setdefault("Idempotency-Key", entry.idempotency_key)
         return response
+
+    def _log(self, entry: LoggedRequest, started: float) -> None:
+        entry.seconds = round(time.monotonic() - started, 4)
+        if self._world.requests.get(entry.id) is not None:  # else the lab was emptied meanwhile
+            self._world.requests.save(entry)
 
     def _answer(self, request: Request, entry: LoggedRequest) -> Response:
         caller = self._caller(request, entry)
@@ -129,7 +133,7 @@ class Api:
                 "Keys for idempotent requests can only be used with the same parameters they were first used with.",
                 type="idempotency_error",
             )
-        entry.replayed = True
+        entry.replayed, entry.payment = True, kept.payment
         return Response(
             kept.status,
             kept.body.encode(),
@@ -150,6 +154,7 @@ class Api:
                     status=answer.response.status,
                     body=answer.response.body.decode(),
                     request=entry.id,
+                    payment=entry.payment,
                 )
             )
             with self._in_flight_lock:

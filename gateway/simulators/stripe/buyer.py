@@ -65,6 +65,7 @@ class BuyerPages:
         seconds = (order.seconds or 0) if order else 0
         telling = Telling(delay=seconds if kind == "return_before_callback" else 0)
         with self._world.telling_as(telling):
+            intent = self._world.intents.get(intent.id) or intent
             if intent.status != "requires_action":
                 return self._show(intent, status=409)
             outcomes.OUTCOMES[wanted](self._world, intent)

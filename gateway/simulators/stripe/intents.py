@@ -6,6 +6,7 @@ Rules of reference: Cash App Pay needs USD, an active capability and a `return_u
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -165,6 +166,7 @@ def update(world: World, caller: Caller, intent: PaymentIntent, wanted: Json) ->
             payment_intent=shapes.intent(world, intent),
             param=sorted(moneyed)[0],
         )
+    intent = copy(intent)  # a refusal below changes nothing
     currency = _currency(wanted.get("currency", intent.currency))
     amount = wanted.get("amount", intent.amount)
     _check_amount(amount, currency)
@@ -202,15 +204,11 @@ def confirm(world: World, caller: Caller, intent: PaymentIntent, wanted: Json, d
             is_kept=True,
             payment_intent=shapes.intent(world, intent),
         )
+    intent = copy(intent)  # a refusal below changes nothing
     if {"payment_method_types", "allowed_payment_method_types"} & set(wanted):
         intent.payment_method_types, intent.is_automatic = _types(caller, wanted, intent.currency)
-    before = (intent.payment_method, intent.payment_method_type, intent.return_url)
-    try:
-        _attach_method(world, intent, wanted)
-        _check_confirmable(intent, wanted)
-    except ApiError:
-        intent.payment_method, intent.payment_method_type, intent.return_url = before
-        raise
+    _attach_method(world, intent, wanted)
+    _check_confirmable(intent, wanted)
     if "capture_method" in wanted:
         intent.capture_method = wanted["capture_method"]
     if "receipt_email" in wanted:

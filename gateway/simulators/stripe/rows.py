@@ -147,11 +147,12 @@ class KeptAnswer:
     status: int
     body: str
     request: str
+    payment: str = ""
 
 
 @dataclass(slots=True)
 class LoggedRequest:
-    """One API call as it came; `status` is None when it was left without an answer."""
+    """One API call as it came; `status` is None while, or because, it was left without an answer."""
 
     id: str
     at: float
