@@ -1,30 +1,36 @@
 """Periodic work of the checkout. Each task may run twice and at the same time as another worker's."""
 
 import logging
+from typing import Any
 
 from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
-from checkout import orders, payments, refunds
+from checkout import callback_records, idempotency, orders, rounds
 from gateway.errors import GatewayError
 from providers import accounts
 
 logger = logging.getLogger(__name__)
 
 
-@shared_task(name="checkout.ask_due", ignore_result=True, expires=30)
+@shared_task(name="checkout.ask_due", ignore_result=True)
 def ask_due() -> None:
-    """Questions to the processors whose time has come: payments first, then refunds."""
-    payments.ask_due_payments(now=timezone.now())
-    refunds.ask_due_refunds(now=timezone.now())
+    """Questions to the processors whose time has come."""
+    rounds.ask_everything_due()
 
 
-@shared_task(name="checkout.expire_orders", ignore_result=True, expires=60)
+@shared_task(name="checkout.expire_orders", ignore_result=True)
 def expire_orders() -> None:
     orders.expire_due_orders(now=timezone.now())
 
 
-@shared_task(name="checkout.refresh_availability", ignore_result=True, expires=60)
+@shared_task(name="checkout.raise_alarms", ignore_result=True)
+def raise_alarms() -> None:
+    rounds.raise_alarms()
+
+
+@shared_task(name="checkout.refresh_availability", ignore_result=True)
 def refresh_availability() -> None:
     """Ask again what the accounts can take, so that opening an order never has to."""
     for account, currency, method in accounts.stale_availabilities(now=timezone.now()):
@@ -34,8 +40,22 @@ def refresh_availability() -> None:
             logger.warning("availability of account %s stays as it was: %s", account.pk, error)
 
 
+@shared_task(name="checkout.delete_old", ignore_result=True)
+def delete_old() -> None:
+    """Drop what has been kept for its term."""
+    callback_records.delete_old(now=timezone.now(), verified_days=settings.CALLBACK_RETENTION_DAYS)
+    idempotency.delete_expired(now=timezone.now())
+
+
+def _every(seconds: float, task: str) -> dict[str, Any]:
+    # A beat that nobody took before the next one is worth nothing: it must not pile up while workers are away.
+    return {"task": task, "schedule": seconds, "options": {"expires": max(seconds, 2.0)}}
+
+
 BEAT = {
-    "ask-due": {"task": "checkout.ask_due", "schedule": 2.0},
-    "expire-orders": {"task": "checkout.expire_orders", "schedule": 30.0},
-    "refresh-availability": {"task": "checkout.refresh_availability", "schedule": 15.0},
+    "ask-due": _every(2.0, "checkout.ask_due"),
+    "expire-orders": _every(30.0, "checkout.expire_orders"),
+    "raise-alarms": _every(60.0, "checkout.raise_alarms"),
+    "refresh-availability": _every(15.0, "checkout.refresh_availability"),
+    "delete-old": _every(3600.0, "checkout.delete_old"),
 }
