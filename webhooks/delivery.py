@@ -1,0 +1,147 @@
+"""What others do with deliveries: drain what is due, send stuck ones again, ask how things stand."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from providers.models import Provider
+from webhooks import claims, kick, options, slots
+from webhooks.drain import DATABASE_TROUBLE, LINGER_SECONDS, Drain, Drained
+from webhooks.models import Attempt, Delivery
+from webhooks.outbox import host_of
+from webhooks.sender import Sender
+
+logger = logging.getLogger(__name__)
+
+State = Delivery.State
+REPLAYABLE = [State.STUCK, State.ENDED]
+REPLAYABLE_WHEN_FORCED = [*REPLAYABLE, State.SUPERSEDED, State.DELIVERED]
+
+_BATCH = 500
+
+
+# --- Draining ------------------------------------------------------------------------------------------------------
+def drain(
+    *,
+    sender: Callable[[], Sender] | None = None,
+    may_go_on: Callable[[], bool] = lambda: True,
+    linger_seconds: float = LINGER_SECONDS,
+) -> Drained:
+    """Post everything that is due, then what falls due within `linger_seconds`, and so on until nothing does."""
+    return Drain(options=options.current(), sender=sender, may_go_on=may_go_on, linger_seconds=linger_seconds).run()
+
+
+def drain_if_free() -> Drained:
+    """A drain on one of the few seats for drains; nothing when all of them are taken."""
+    total = Drained()
+    chosen = options.current()
+    end = time.monotonic() + chosen.budget_seconds
+    try:
+        for is_last in (False, True):
+            done = _drain_on_a_seat(chosen.drains)
+            if done is None:
+                break
+            total = Drained(*(getattr(total, name) + getattr(done, name) for name in Drained.__slots__))
+            # A kick that came while our seat was taken went home. Its row may have come after our last look.
+            if is_last or time.monotonic() >= end or not claims.look().hosts:
+                break
+    except DATABASE_TROUBLE as error:
+        logger.warning("webhooks: no drain, the database cannot be had: %s", type(error).__name__)
+        connection.close()
+    return total
+
+
+def _drain_on_a_seat(count: int) -> Drained | None:
+    slot = slots.take(count)
+    if slot is None:
+        return None
+    try:
+        return drain(may_go_on=slot.renew)
+    finally:
+        slot.free()
+
+
+# --- Sending again -------------------------------------------------------------------------------------------------
+def stuck() -> QuerySet[Delivery]:
+    """What the fast ladder did not get across, with or without a later try ahead; the youngest first."""
+    return Delivery.objects.filter(state__in=REPLAYABLE).select_related("provider")
+
+
+def replay(deliveries: Iterable[Delivery | UUID], *, forced: bool = False, now: datetime) -> int:
+    """Send again from the first attempt: same body, same `webhook-id`, the URL of today. How many were taken.
+
+    Left out: what is on its fast ladder anyway, and what has nowhere to go any more. What was delivered or
+    superseded is only sent again when `forced`, because something younger has told the receiver more already.
+    """
+    ids = [item.pk if isinstance(item, Delivery) else item for item in deliveries]
+    count = sum(_replay_batch(ids[i : i + _BATCH], forced=forced, now=now) for i in range(0, len(ids), _BATCH))
+    if count:
+        transaction.on_commit(kick.send, robust=True)
+    return count
+
+
+def replay_all_of(provider: Provider, *, now: datetime) -> int:
+    """Every stuck or ended delivery of one provider."""
+    ids = list(Delivery.objects.filter(provider=provider, state__in=REPLAYABLE).values_list("pk", flat=True))
+    return replay(ids, now=now)
+
+
+def _replay_batch(ids: list[UUID], *, forced: bool, now: datetime) -> int:
+    states = REPLAYABLE_WHEN_FORCED if forced else REPLAYABLE
+    count = 0
+    with transaction.atomic():
+        rows = Delivery.objects.select_for_update(of=("self",)).select_related("provider")
+        for row in rows.filter(pk__in=ids, state__in=states).order_by("pk"):
+            url = row.provider.webhook_url if row.follows_provider and row.provider else row.url
+            if not url or Delivery.objects.filter(event_id=row.event_id, url=url).exclude(pk=row.pk).exists():
+                continue
+            Delivery.objects.filter(pk=row.pk).update(
+                url=url,
+                host=host_of(url),
+                state=State.PENDING,
+                is_holding=True,
+                attempts=0,
+                next_attempt_at=Now(),
+                slow_since=None,
+                lease_id=None,  # an attempt that is on its way right now is kept as a fact, and changes nothing
+                lease_until=None,
+                replayed_at=now,
+            )
+            count += 1
+    return count
+
+
+# --- How things stand ----------------------------------------------------------------------------------------------
+def oldest_due_seconds() -> float:
+    """How long the delivery that has waited longest has been due; 0.0 when nothing is due. For /health."""
+    oldest = (
+        Delivery.objects.filter(next_attempt_at__lte=Now())
+        .order_by("next_attempt_at")
+        .annotate(database_now=Now())
+        .values_list("next_attempt_at", "database_now")
+        .first()
+    )
+    return max((oldest[1] - oldest[0]).total_seconds(), 0.0) if oldest else 0.0
+
+
+def is_anything_due(*, within_seconds: float = 0.0) -> bool:
+    return Delivery.objects.filter(next_attempt_at__lte=Now() + timedelta(seconds=within_seconds)).exists()
+
+
+def delete_old_attempt_bodies(*, now: datetime) -> int:
+    """Empty what receivers answered longer ago than WEBHOOK_ATTEMPT_BODY_DAYS; the attempts themselves stay."""
+    before = now - timedelta(days=getattr(settings, "WEBHOOK_ATTEMPT_BODY_DAYS", 30))
+    count = 0
+    while True:
+        old = Attempt.objects.filter(started_at__lt=before).exclude(response_body="", response_headers={})
+        ids = list(old.values_list("pk", flat=True)[:1000])
+        if not ids:
+            return count
+        count += Attempt.objects.filter(pk__in=ids).update(response_body="", response_headers={})

@@ -1,0 +1,31 @@
+"""The dispatcher's numbers. Each may be set in the environment's settings; the defaults are what we run."""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    timeout_seconds: float  # for one attempt, from the look-up of the name to the end of the answer
+    in_flight: int  # posts of one drain at the same time
+    first_per_host: int  # posts to a host we know nothing about yet
+    most_per_host: int  # posts to a host that answers well
+    drains: int  # how many drains may run at the same time, whatever asks for more
+    budget_seconds: float  # how long one drain goes on claiming
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long a claimed row is ours. Longer than any attempt, so that nobody posts what we still post."""
+        return 2 * self.timeout_seconds
+
+
+def current() -> Options:
+    return Options(
+        timeout_seconds=settings.WEBHOOK_TIMEOUT_SECONDS,
+        in_flight=getattr(settings, "WEBHOOK_IN_FLIGHT", 64),
+        first_per_host=getattr(settings, "WEBHOOK_FIRST_PER_HOST", 4),
+        most_per_host=getattr(settings, "WEBHOOK_MOST_PER_HOST", 32),
+        drains=getattr(settings, "WEBHOOK_DRAINS", 1),
+        budget_seconds=getattr(settings, "WEBHOOK_DRAIN_SECONDS", 20),
+    )
