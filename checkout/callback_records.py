@@ -78,7 +78,5 @@ def _readable(body: bytes) -> str:
 def delete_old(*, now: datetime, verified_days: int, unverified_days: int = 30) -> int:
     """Drop what is older than the terms; how many rows."""
     old = CallbackRecord.objects.filter(received_at__lt=now - timedelta(days=verified_days))
-    unverified = CallbackRecord.objects.filter(
-        is_verified=False, received_at__lt=now - timedelta(days=unverified_days)
-    )
+    unverified = CallbackRecord.objects.filter(is_verified=False, received_at__lt=now - timedelta(days=unverified_days))
     return old.delete()[0] + unverified.delete()[0]

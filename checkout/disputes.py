@@ -3,10 +3,11 @@
 from datetime import datetime
 from uuid import UUID
 
+from django.db import transaction
+
 from checkout import transitions
 from checkout.models import Payment
 from checkout.transitions import Moved
-from django.db import transaction
 from gateway.types import DisputeReport
 
 

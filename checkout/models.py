@@ -78,9 +78,7 @@ class Order(models.Model):
         indexes = [
             models.Index(fields=["provider", "external_id"], name="order_by_external_id"),
             models.Index(fields=["provider", "-created_at"], name="order_by_provider_time"),
-            models.Index(
-                fields=["expires_at"], condition=Q(status__in=["created", "pending"]), name="order_to_expire"
-            ),
+            models.Index(fields=["expires_at"], condition=Q(status__in=["created", "pending"]), name="order_to_expire"),
         ]
         permissions = [
             ("cancel_order", "Can cancel an order"),

@@ -197,9 +197,7 @@ def _call_create(payment: Payment, *, is_mobile: bool, cause: str, now: datetime
         return payment
     except errors.NotAvailable as error:
         refused = Availability(is_available=False, why=str(error))
-        accounts.keep_availability(
-            payment.account, refused, currency=payment.currency, method=payment.method, now=now
-        )
+        accounts.keep_availability(payment.account, refused, currency=payment.currency, method=payment.method, now=now)
         report, trouble = None, MethodNotAvailable()
         _end(payment.pk, Status.ERROR, cause="create refused", note=str(error), now=now)
     except errors.GatewayError as error:  # Misconfigured, Unavailable, …: surely nothing was started there
@@ -392,9 +390,7 @@ def schedule_question(*, order_id: UUID, now: datetime) -> bool:
 
 def _bring_question_forward(payment_id: UUID, *, now: datetime) -> None:
     soon = now + timedelta(seconds=UNKNOWN_LADDER[0])
-    Payment.objects.filter(pk=payment_id).filter(Q(next_ask_at=None) | Q(next_ask_at__gt=soon)).update(
-        next_ask_at=soon
-    )
+    Payment.objects.filter(pk=payment_id).filter(Q(next_ask_at=None) | Q(next_ask_at__gt=soon)).update(next_ask_at=soon)
 
 
 def ask_due_payments(*, now: datetime, limit: int = 50) -> int:

@@ -80,9 +80,18 @@ def request_refund(
             refund.next_ask_at = now + CALL_MAY_TAKE
         refund.save(force_insert=True)
         transitions.record(
-            order, Kind.REFUND_REQUESTED, cause=cause, now=now, payment=payment, refund=refund,
-            data={"minor": refund.amount_minor, "reason": reason, "waits_for_approval": refund.status == Status.PROPOSED},
-        )  # fmt: skip
+            order,
+            Kind.REFUND_REQUESTED,
+            cause=cause,
+            now=now,
+            payment=payment,
+            refund=refund,
+            data={
+                "minor": refund.amount_minor,
+                "reason": reason,
+                "waits_for_approval": refund.status == Status.PROPOSED,
+            },
+        )
     if refund.status == Status.REQUESTED:
         _send(refund, now=now)
         refund.refresh_from_db()
@@ -152,9 +161,14 @@ def reject_refund(*, refund_id: UUID, actor: AbstractUser, now: datetime) -> Ref
         _write(refund, status=Status.CANCELLED, settled_at=now, failure_message="not approved")
         payment = refund.payment
         transitions.record(
-            payment.order, Kind.REFUND_FAILED, cause=f"staff {actor}", now=now, payment=payment, refund=refund,
+            payment.order,
+            Kind.REFUND_FAILED,
+            cause=f"staff {actor}",
+            now=now,
+            payment=payment,
+            refund=refund,
             data={"rejected": True},
-        )  # fmt: skip
+        )
     return refund
 
 
@@ -237,9 +251,7 @@ def apply_refund_report(*, refund_id: UUID, report: RefundReport, cause: str, no
                     return Moved.ALREADY_THERE
                 due = now + timedelta(seconds=PENDING_LADDER[0])
                 _write(refund, status=Status.PENDING, next_ask_at=due, asked=0)
-                transitions.record(
-                    order, Kind.REFUND_PENDING, cause=cause, now=now, payment=payment, refund=refund
-                )  # fmt: skip
+                transitions.record(order, Kind.REFUND_PENDING, cause=cause, now=now, payment=payment, refund=refund)
                 return Moved.MOVED
 
 
@@ -257,9 +269,14 @@ def _succeed(refund: Refund, *, cause: str, now: datetime) -> Moved:
     Payment.objects.filter(pk=payment.pk).update(refunded_minor=total, updated_at=now)
     order = payment.order
     event = transitions.record(
-        order, Kind.REFUND_SUCCEEDED, cause=cause, now=now, payment=payment, refund=refund,
+        order,
+        Kind.REFUND_SUCCEEDED,
+        cause=cause,
+        now=now,
+        payment=payment,
+        refund=refund,
         data={"minor": refund.amount_minor},
-    )  # fmt: skip
+    )
     transitions.refunds_settled(order, payment, event=event, now=now)
     return Moved.MOVED
 
@@ -276,16 +293,25 @@ def _fail_locked(refund: Refund, *, code: str, message: str, cause: str, now: da
     payment = refund.payment
     had_succeeded = refund.status == Status.SUCCEEDED
     _write(
-        refund, status=Status.FAILED, settled_at=now, next_ask_at=None, failure_code=code[:100],
+        refund,
+        status=Status.FAILED,
+        settled_at=now,
+        next_ask_at=None,
+        failure_code=code[:100],
         failure_message=message[:500],
-    )  # fmt: skip
+    )
     if had_succeeded:
         payment.refunded_minor -= refund.amount_minor
         Payment.objects.filter(pk=payment.pk).update(refunded_minor=payment.refunded_minor, updated_at=now)
     event = transitions.record(
-        payment.order, Kind.REFUND_REVERSED if had_succeeded else Kind.REFUND_FAILED, cause=cause, now=now,
-        payment=payment, refund=refund, data={"code": code[:100], "message": message[:300]},
-    )  # fmt: skip
+        payment.order,
+        Kind.REFUND_REVERSED if had_succeeded else Kind.REFUND_FAILED,
+        cause=cause,
+        now=now,
+        payment=payment,
+        refund=refund,
+        data={"code": code[:100], "message": message[:300]},
+    )
     transitions.refunds_settled(payment.order, payment, event=event, now=now)
     return Moved.MOVED
 
@@ -321,9 +347,7 @@ def _excess(payment: Payment, report: RefundReport, *, cause: str, now: datetime
     if OrderEvent.objects.filter(order=payment.order, kind=Kind.REFUND_EXCESS, data=data).exists():
         return Moved.ALREADY_THERE
     reason = f"refund {report.processor_ref} of {report.money or 'an unnamed amount'} does not fit"
-    transitions.record(
-        payment.order, Kind.REFUND_EXCESS, cause=cause, now=now, payment=payment, data=data
-    )  # fmt: skip
+    transitions.record(payment.order, Kind.REFUND_EXCESS, cause=cause, now=now, payment=payment, data=data)
     return transitions.put_under_review(payment, reason=reason, reported=report.money, cause=cause, now=now)
 
 

@@ -44,9 +44,7 @@ def approve_exit(*, payment_id: UUID, actor: AbstractUser, now: datetime) -> Pay
     with transaction.atomic():
         payment = transitions.lock_payment(payment_id)
         reported = _reported(payment)
-        waiting = Approval.objects.filter(
-            act=ACT, target_id=str(payment.pk), state=Approval.State.WAITING
-        ).first()
+        waiting = Approval.objects.filter(act=ACT, target_id=str(payment.pk), state=Approval.State.WAITING).first()
         if waiting is None:
             raise NotWaiting()
         try:

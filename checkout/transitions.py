@@ -151,9 +151,13 @@ def progress(payment: Payment, status: PaymentStatus, *, cause: str, now: dateti
     _write(payment, now=now, status=status)
     follows = OrderStatus.PENDING if status == PaymentStatus.PENDING else OrderStatus.PROCESSING
     record(
-        payment.order, _PROGRESS_EVENT[status], cause=cause, now=now, payment=payment,
+        payment.order,
+        _PROGRESS_EVENT[status],
+        cause=cause,
+        now=now,
+        payment=payment,
         **_if_waiting(payment.order, follows),
-    )  # fmt: skip
+    )
     return Moved.MOVED
 
 
@@ -193,9 +197,9 @@ def capture(payment: Payment, *, money: Money, cause: str, now: datetime) -> Mov
     )
     notifications.tell(event, order=order, payment=payment, now=now)
     # What is still open elsewhere could take the money a second time: the ladder ends it there.
-    order.payments.exclude(pk=payment.pk).filter(is_final_there=False).exclude(
-        status=PaymentStatus.CAPTURED
-    ).update(next_ask_at=now)
+    order.payments.exclude(pk=payment.pk).filter(is_final_there=False).exclude(status=PaymentStatus.CAPTURED).update(
+        next_ask_at=now
+    )
     if was_ended and order.provider is not None and order.provider.refunds_late_captures:
         _refund_late_capture(payment, now=now)
     return Moved.MOVED
@@ -214,14 +218,17 @@ def _refund_late_capture(payment: Payment, *, now: datetime) -> None:
         created_at=now,
     )
     record(
-        payment.order, Kind.REFUND_REQUESTED, cause="late capture rule", now=now, payment=payment, refund=refund,
+        payment.order,
+        Kind.REFUND_REQUESTED,
+        cause="late capture rule",
+        now=now,
+        payment=payment,
+        refund=refund,
         data={"minor": refund.amount_minor},
-    )  # fmt: skip
+    )
 
 
-def refuse_try(
-    payment: Payment, failure: Failure, *, is_final_there: bool, cause: str, now: datetime
-) -> Moved:
+def refuse_try(payment: Payment, failure: Failure, *, is_final_there: bool, cause: str, now: datetime) -> Moved:
     """The processor reports a refused try. Told to the provider once per payment."""
     order = payment.order
     if payment.status not in Payment.OPEN:
@@ -239,6 +246,7 @@ def refuse_try(
         next_ask_at=None if is_final_there else order.expires_at,
     )
     is_news = order.status in WAITING
+    columns: dict[str, Any] = {"status": OrderStatus.FAILED, "ended_at": now} if is_news else {}
     event = record(
         order,
         Kind.PAYMENT_FAILED,
@@ -246,7 +254,7 @@ def refuse_try(
         now=now,
         payment=payment,
         data={"code": failure.code[:100], "advice": failure.advice.value},
-        **({"status": OrderStatus.FAILED, "ended_at": now} if is_news else {}),
+        **columns,
     )
     if is_news:
         notifications.tell(event, order=order, payment=payment, now=now)
@@ -264,18 +272,14 @@ def end_payment(payment: Payment, status: PaymentStatus, *, cause: str, now: dat
             return Moved.REFUSED
         _write(payment, now=now, is_final_there=True, next_ask_at=None)
         return Moved.ALREADY_THERE
-    _write(
-        payment, now=now, status=status, is_final_there=True, next_ask_at=None, failure_message=note[:500]
-    )  # fmt: skip
+    _write(payment, now=now, status=status, is_final_there=True, next_ask_at=None, failure_message=note[:500])
     kind = {
         PaymentStatus.CANCELLED: Kind.PAYMENT_CANCELLED,
         PaymentStatus.EXPIRED: Kind.PAYMENT_EXPIRED,
         PaymentStatus.ERROR: Kind.PAYMENT_ERROR,
     }[status]
     data = {"note": note[:300]} if note else {}
-    record(
-        order, kind, cause=cause, now=now, payment=payment, data=data, **_if_waiting(order, OrderStatus.PENDING)
-    )  # fmt: skip
+    record(order, kind, cause=cause, now=now, payment=payment, data=data, **_if_waiting(order, OrderStatus.PENDING))
     return Moved.MOVED
 
 
@@ -376,8 +380,11 @@ def review_to_refund(payment: Payment, *, money: Money, cause: str, now: datetim
         is_duplicate=True,
     )
     record(
-        order, Kind.PAYMENT_REVIEWED, cause=cause, now=now, payment=payment, data={"exit": "refund"},
+        order,
+        Kind.PAYMENT_REVIEWED,
+        cause=cause,
+        now=now,
+        payment=payment,
+        data={"exit": "refund"},
         **_if_waiting(order, OrderStatus.PENDING),
-    )  # fmt: skip
-
-
+    )

@@ -124,9 +124,7 @@ def save_credentials(
             MerchantAccount.objects.filter(pk=account.pk).update(retired_at=now)
             account = None
         if account is None:
-            account = MerchantAccount(
-                provider=provider, business_id=business_id, processor=processor, mode=mode.value
-            )
+            account = MerchantAccount(provider=provider, business_id=business_id, processor=processor, mode=mode.value)
         elif account.credentials.reveal() != text:
             account.previous_credentials = Sealed(account.credentials.reveal())
             account.previous_until = now + PREVIOUS_SECRETS_FOR
@@ -150,9 +148,7 @@ def known_availability(account: MerchantAccount, *, currency: str, method: str =
     return Availability(is_available=known["is_available"], why=known["why"]) if known else None
 
 
-def refresh_availability(
-    account: MerchantAccount, *, currency: str, method: str = "", now: datetime
-) -> Availability:
+def refresh_availability(account: MerchantAccount, *, currency: str, method: str = "", now: datetime) -> Availability:
     """Ask the processor and keep its answer. Raises the adapter's errors; what was known then stays."""
     found = adapter_for(account, now=now).check_availability(currency=currency, method=method)
     keep_availability(account, found, currency=currency, method=method, now=now)

@@ -76,8 +76,13 @@ def test_eight_partial_refunds_at_once_never_exceed_the_capture(lab, client):
     order = make_paid_order(lab, client)
     results = at_once(
         lambda number: refunds.request_refund(
-            order_id=order.pk, amount_minor=3_000, reason="race", idempotency_key=f"k{number}", requested_by="t",
-            cause="t", now=later(seconds=0),
+            order_id=order.pk,
+            amount_minor=3_000,
+            reason="race",
+            idempotency_key=f"k{number}",
+            requested_by="t",
+            cause="t",
+            now=later(seconds=0),
         )  # fmt: skip
     )
     assert sum(isinstance(r, Refund) for r in results) == 3
@@ -87,10 +92,17 @@ def test_eight_partial_refunds_at_once_never_exceed_the_capture(lab, client):
 def test_eight_times_the_same_refund_key_is_one_refund(lab, client):
     order = make_paid_order(lab, client)
     results = at_once(
-        lambda number: refunds.request_refund(
-            order_id=order.pk, amount_minor=1_000, reason="race", idempotency_key="same", requested_by="t", cause="t",
-            now=later(seconds=0),
-        ).pk  # fmt: skip
+        lambda number: (
+            refunds.request_refund(
+                order_id=order.pk,
+                amount_minor=1_000,
+                reason="race",
+                idempotency_key="same",
+                requested_by="t",
+                cause="t",
+                now=later(seconds=0),
+            ).pk
+        )  # fmt: skip
     )
     assert len(set(results)) == 1
     assert [r["amount"] for r in lab.refunds()] == [1_000]
