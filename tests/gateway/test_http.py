@@ -132,6 +132,13 @@ def test_no_clear_answer_to_a_write_is_unknown_and_to_a_read_unavailable(trouble
     assert (len(written.requests), len(read.requests)) == (1, 1)  # no retry, no redirect followed
 
 
+def test_a_drip_is_cut_off_at_the_total_time(raw_server):
+    started = time.monotonic()
+    with pytest.raises(OutcomeUnknown):
+        http.post_json(f"{raw_server(drip).url}/pay", json={}, timeouts=QUICK)
+    assert time.monotonic() - started < 2  # it would drip for five seconds
+
+
 def test_a_body_larger_than_allowed_is_no_answer(httpserver):
     httpserver.expect_request("/pay").respond_with_data(b'"' + b"x" * 5000 + b'"')
     with pytest.raises(OutcomeUnknown):
@@ -330,6 +337,11 @@ def test_an_earlier_failure_that_was_handled_does_not_speak_for_a_later_one(raw_
     except Unavailable:
         with pytest.raises(OutcomeUnknown):
             http.post_json(f"{server.url}/pay", json={}, timeouts=QUICK)
+    try:
+        http.post_json(f"{raw_server(reset).url}/pay", json={}, timeouts=QUICK)
+    except OutcomeUnknown:
+        with pytest.raises(Unavailable):
+            http.post_json(f"http://127.0.0.1:{free_port()}/", json={}, timeouts=QUICK)
 
 
 def test_errors_wrapped_by_a_vendors_sdk_are_understood():

@@ -48,7 +48,7 @@ def test_what_cannot_be_written_exactly_is_refused_with_a_reason(minor, currency
     assert PROCESSOR.check_money(Money(minor, currency))
 
 
-@given(minor=st.integers(min_value=1, max_value=10**12), currency=st.sampled_from(TAKEN))
+@given(minor=st.integers(min_value=1, max_value=10**10), currency=st.sampled_from(TAKEN))
 def test_no_amount_changes_on_its_way_to_stripe_and_back(minor, currency):
     money = Money(minor, currency)
     try:
@@ -70,8 +70,8 @@ def test_no_amount_changes_on_its_way_from_stripe_and_back(amount, currency):
         assert to_stripe(money) == amount
 
 
-@pytest.mark.parametrize("amount", [None, True, "2500", 25.0, -1, [2500]])
-def test_an_amount_that_is_no_whole_number_is_not_money(amount):
+@pytest.mark.parametrize("amount", [None, True, "2500", 25.0, -1, 10**14, [2500]])
+def test_an_amount_that_is_no_sane_whole_number_is_not_money(amount):
     assert from_stripe(amount, "usd") is None
 
 

@@ -511,12 +511,15 @@ def test_logs_hold_request_ids_and_never_a_body_or_a_secret(peer, adapter, caplo
     assert SECRET not in repr(adapter)
 
 
-def test_nothing_is_written_to_the_home_directory(peer, adapter, tmp_path, monkeypatch):
+def test_no_telemetry_is_kept_at_home_or_sent(peer, adapter, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     peer.on("POST", INTENTS, intent())
     adapter.create_payment(REQUEST)
+    adapter.create_payment(REQUEST)
     assert list(tmp_path.iterdir()) == []
+    assert not {"telemetry_id", "platform"} & set(json.loads(peer.headers()["X-Stripe-Client-User-Agent"]))
+    assert "X-Stripe-Client-Telemetry" not in peer.headers()
 
 
 def test_clients_are_shared_by_key_and_address_and_safe_between_threads(peer, adapter):
