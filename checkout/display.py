@@ -1,0 +1,54 @@
+"""Money, numbers and times as people read them in uz, ru and en."""
+
+from datetime import datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.dates import format_datetime
+from babel.numbers import format_decimal, get_currency_symbol
+from django.conf import settings
+
+from gateway.money import Money, exponent_of
+
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+# Where the locale data has only the code, or a sign that nobody writes there.
+_SIGNS = {("ru", "UZS"): "сум", ("uz", "USD"): "$"}
+_TIMES = {"uz": "y-'yil' d-MMMM, HH:mm", "ru": "d MMM y 'г'., HH:mm", "en": "d MMM y, HH:mm"}
+# Who reads Uzbek is in Uzbekistan; who reads Russian or English may be anywhere. The offset is always said.
+_ZONES = {"uz": "Asia/Tashkent"}
+
+
+@lru_cache
+def _locale(lang: str) -> Locale:
+    return Locale.parse(lang)
+
+
+def money(amount: Money, lang: str) -> str:
+    """`$100.00`, `100,00 $`, `1 500 000,00 сум`: always the currency's own decimals, never a place to break."""
+    places = exponent_of(amount.currency)
+    pattern = "#,##0" + ("." + "0" * places if places else "")
+    digits = format_decimal(amount.major, format=pattern, locale=_locale(lang))
+    sign = _SIGNS.get((lang, amount.currency)) or get_currency_symbol(amount.currency, locale=_locale(lang))
+    if _locale(lang).currency_formats["standard"].pattern.startswith("¤"):
+        return sign + (NO_BREAK_SPACE if sign[-1].isalpha() else "") + digits
+    return digits + NO_BREAK_SPACE + sign
+
+
+def number(value: int, lang: str) -> str:
+    return format_decimal(value, locale=_locale(lang))
+
+
+def moment(at: datetime, lang: str) -> str:
+    """`20 Nov 2026, 10:01 (UTC)`. The page's script puts it into the reader's own zone where it can."""
+    local = at.astimezone(ZoneInfo(_ZONES.get(lang, settings.TIME_ZONE)))
+    shown = format_datetime(local, _TIMES[lang], tzinfo=local.tzinfo, locale=_locale(lang))
+    return f"{shown} ({_offset(local)})"
+
+
+def _offset(local: datetime) -> str:
+    seconds = int(local.utcoffset().total_seconds())  # type: ignore[union-attr]  # aware by contract
+    if not seconds:
+        return "UTC"
+    hours, minutes = divmod(abs(seconds) // 60, 60)
+    return f"UTC{'+' if seconds > 0 else '−'}{hours}" + (f":{minutes:02}" if minutes else "")

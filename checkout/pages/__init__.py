@@ -1,0 +1,1 @@
+"""What buyers and visitors see: the hosted checkout, the service page, the landing page, the error pages."""

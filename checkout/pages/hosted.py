@@ -1,0 +1,177 @@
+"""The hosted checkout at `/checkout/o/<token>`: what is owed, a way to pay it, and what became of it.
+
+The address is the key: there is no session, no cookie but the chosen language, and nothing a visitor sends is
+believed. The truth comes from the rows; a look at a pending order only schedules the next question.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, HttpResponseRedirect, JsonResponse
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_safe
+
+from checkout import orders, payments, ratelimit
+from checkout.errors import (
+    AlreadyPaid,
+    MethodNotAvailable,
+    NotPayable,
+    OrderNotFound,
+    PaymentUnderWay,
+    ProcessorTrouble,
+)
+from checkout.models import Order
+from checkout.pages import language, site
+from checkout.pages.answer import is_from_elsewhere, page, private
+from checkout.pages.device import is_phone
+from checkout.pages.sheet import Look, look_at, sheet_of
+from checkout.wording import Notice
+
+TRIES_PER_MINUTE = 20  # of one order: more than a person can make, less than would trouble a processor
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, Order, P], HttpResponse]
+
+
+def of_order(view: View[P]) -> Callable[..., HttpResponse]:
+    """The view gets the order behind the token; an unknown token is a page of ours. All of it stays private."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, token: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        try:
+            order = orders.find_by_token(token)
+        except OrderNotFound:
+            return private(site.error_page(request, "order", status=404))
+        return private(view(request, order, *args, **kwargs))
+
+    return wrapped
+
+
+@require_safe
+@of_order
+def show(request: HttpRequest, order: Order) -> HttpResponse:
+    return _page(request, order)
+
+
+@require_safe
+@of_order
+def status(request: HttpRequest, order: Order) -> HttpResponse:
+    """What the page's script asks again and again: `{"state", "version", "final"}`, or 304 by its ETag."""
+    look = look_at(order, now=timezone.now())
+    _ask_soon(look)
+    tag = f'"{look.version}"'
+    if request.headers.get("If-None-Match", "").removeprefix("W/") == tag:
+        response: HttpResponse = HttpResponseNotModified()
+    else:
+        response = JsonResponse({"state": look.state, "version": look.version, "final": look.state.is_final})
+    response["ETag"] = tag
+    return response
+
+
+@require_safe
+@of_order
+def come_back(request: HttpRequest, order: Order) -> HttpResponse:
+    """The processor sends the browser here. What stands in its query proves nothing and is not looked at."""
+    _ask_soon(look_at(order, now=timezone.now()))
+    return _see(order, "?returned=1")
+
+
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
+@of_order
+def pay(request: HttpRequest, order: Order) -> HttpResponse:
+    """Start a payment and lead the buyer to the processor."""
+    if request.method != "POST":  # reloaded, or reached with the back button
+        return _see(order, language.carried(request))
+    if is_from_elsewhere(request):
+        return site.error_page(request, "403", status=403)
+    now = timezone.now()
+    try:
+        ratelimit.count(f"pay {order.pk}", per_minute=TRIES_PER_MINUTE, now=now)
+        payment = payments.start_payment(
+            order_id=order.pk,
+            processor=request.POST.get("processor", ""),
+            is_mobile=is_phone(request),
+            cause="the buyer's Pay",
+            now=now,
+        )
+    except (AlreadyPaid, NotPayable):
+        return _see(order, language.carried(request))  # the page says what the order is now
+    except PaymentUnderWay:
+        return _page(request, order, notice=Notice.UNDER_WAY, status=409)
+    except MethodNotAvailable:
+        return _page(request, order, notice=Notice.NOT_OFFERED, status=409)
+    except ProcessorTrouble:
+        return _page(request, order, notice=Notice.TROUBLE, status=502)
+    except ratelimit.TooManyRequests as error:
+        response = _page(request, order, notice=Notice.TOO_MANY, status=429)
+        response["Retry-After"] = str(error.retry_after_seconds)
+        return response
+    if payment.status == payment.Status.PENDING and payment.pay_url:
+        return _to_processor((is_phone(request) and payment.pay_mobile_url) or payment.pay_url)
+    return _see(order, language.carried(request))
+
+
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
+@of_order
+def cancel(request: HttpRequest, order: Order) -> HttpResponse:
+    """Ask once, then cancel. A cancelled order cannot be paid any more, so a single tap must not do it."""
+    look = look_at(order, now=timezone.now())
+    if not look.can_be_cancelled:
+        return _see(order, language.carried(request))
+    if request.method != "POST":
+        return _page(request, order, template="checkout/cancel.html")
+    if is_from_elsewhere(request):
+        return site.error_page(request, "403", status=403)
+    try:
+        orders.cancel_order(order_id=order.pk, cause="the buyer", now=timezone.now())
+    except PaymentUnderWay:
+        return _page(request, order, notice=Notice.NOT_CANCELLED, status=409)
+    except (AlreadyPaid, NotPayable):
+        pass  # money already taken is the truth: the page shows it
+    return _see(order, language.carried(request))
+
+
+def _page(
+    request: HttpRequest,
+    order: Order,
+    *,
+    notice: Notice | None = None,
+    template: str = "checkout/order.html",
+    status: int = 200,
+) -> HttpResponse:
+    now = timezone.now()
+    if notice:
+        order.refresh_from_db()  # what the button started may have moved it
+    look = look_at(order, now=now)
+    _ask_soon(look)
+    cookie = f"lang_{order.token[-8:]}"
+    path = reverse("checkout:order", args=[order.token])
+    lang = language.chosen(request, cookie=cookie, wanted=order.lang)
+    with translation.override(lang):
+        sheet = sheet_of(look, request=request, notice=notice, lang=lang, now=now)
+    response = page(request, template, {"sheet": sheet}, lang=lang, status=status, form_action=sheet.pay_origins)
+    language.remember(request, response, cookie=cookie, path=path)
+    return response
+
+
+def _ask_soon(look: Look) -> None:
+    """A look at an unsettled order brings the question to the processor forward; nobody waits for it."""
+    if look.has_open_payment:
+        payments.schedule_question(order_id=look.order.pk, now=look.at)
+
+
+def _see(order: Order, query: str = "") -> HttpResponse:
+    response = HttpResponseRedirect(reverse("checkout:order", args=[order.token]) + query)
+    response.status_code = 303
+    return response
+
+
+def _to_processor(url: str) -> HttpResponse:
+    response = HttpResponse(status=303)
+    response["Location"] = url
+    return response

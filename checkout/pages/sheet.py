@@ -1,0 +1,275 @@
+"""Everything the checkout's templates show, worked out from the rows: one look, one sheet."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+
+from checkout import display, wording
+from checkout.models import Order, Payment
+from checkout.pages import language
+from checkout.pages.device import is_phone
+from checkout.payments import READ_ASKS_EVERY, Offer, offers_for
+from checkout.statuses import PageState, can_be_paid, page_state
+from checkout.wording import Facts, Notice, Words
+from gateway import registry
+from gateway.money import Money
+from gateway.types import Mode
+from providers import redirects
+
+COUNTDOWN_SECONDS = 5
+# Without script the page reloads itself where something may change; a person reads slower than a script asks.
+_RELOAD_SECONDS = {PageState.WAITING: 5, PageState.PROCESSING: 5, PageState.CHECKING: 10}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """An order as it is at one moment."""
+
+    order: Order
+    payments: list[Payment]
+    state: PageState
+    at: datetime
+
+    @property
+    def version(self) -> str:
+        """Another text whenever the page may look different: every change of the rows has its numbered event."""
+        return f"{self.order.last_sequence}-{self.state}"
+
+    @property
+    def payment(self) -> Payment | None:
+        """The payment that the state speaks of."""
+        by_id = {payment.pk: payment for payment in self.payments}
+        if self.order.paid_by_id:
+            return by_id.get(self.order.paid_by_id)
+        unclear = [p for p in self.payments if p.status in (Payment.Status.UNKNOWN, Payment.Status.REVIEW)]
+        open_ones = [p for p in self.payments if p.status in Payment.OPEN]
+        return next(reversed([*self.payments, *open_ones, *unclear]), None)
+
+    @property
+    def has_open_payment(self) -> bool:
+        """Somebody may have news of it, and was not asked in the last seconds."""
+        return any(
+            p.status in Payment.OPEN
+            and p.status != Payment.Status.CREATED
+            and p.next_ask_at is not None
+            and p.next_ask_at > self.at
+            and (p.last_asked_at is None or p.last_asked_at <= self.at - READ_ASKS_EVERY)
+            for p in self.payments
+        )
+
+    @property
+    def can_be_cancelled(self) -> bool:
+        return self.state in (PageState.READY, PageState.WAITING, PageState.FAILED)
+
+
+def look_at(order: Order, *, now: datetime) -> Look:
+    tries = list(order.payments.order_by("created_at", "id"))
+    return Look(order=order, payments=tries, state=page_state(order, tries, now=now), at=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What one page shows. Amounts are formatted; addresses are complete; an empty text is left out."""
+
+    token: str
+    state: PageState
+    version: str
+    is_test: bool
+    words: Words
+    notice: Words | None
+    # what is owed
+    seller: str
+    mark: str
+    amount: str
+    amount_size: str
+    what: str
+    unit_price: str
+    order_id: str
+    deadline: datetime | None
+    paid_at: datetime | None
+    method: str
+    refunded: str
+    # what to do now
+    offers: list[Offer] = field(default_factory=list)
+    first_offer_name: str = ""
+    is_choosing: bool = False  # another way, while a payment waits
+    pay_origins: frozenset[str] = frozenset()
+    open_again_url: str = ""
+    can_be_cancelled: bool = False
+    leads_back: bool = False  # after a cancel
+    back_url: str = ""  # the provider's own page, by the state
+    counts_down: bool = False
+    reload_seconds: int = 0
+    is_returned: bool = False
+    # addresses of ours, the chosen language carried along
+    here: str = ""
+    pay_url: str = ""
+    cancel_url: str = ""
+    status_url: str = ""
+    carried: str = ""
+    support_email: str = ""
+
+    @property
+    def message(self) -> Words:
+        """What the page says first: the answer to a button, else the state."""
+        return self.notice or self.words
+
+    @property
+    def is_final(self) -> bool:
+        return self.state.is_final
+
+    @property
+    def shows_offers(self) -> bool:
+        return bool(self.offers) and (self.state != PageState.WAITING or self.is_choosing)
+
+    @property
+    def has_one_offer(self) -> bool:
+        return len(self.offers) == 1
+
+    @property
+    def has_other_ways(self) -> bool:
+        return self.state == PageState.WAITING and len(self.offers) > 1 and not self.is_choosing
+
+    @property
+    def choose_url(self) -> str:
+        return self.here + ("&" if self.carried else "?") + "choose=1"
+
+    @property
+    def is_retry(self) -> bool:
+        return self.state == PageState.FAILED or self.notice is not None
+
+    @property
+    def is_moving(self) -> bool:
+        """Something is really in progress."""
+        return self.state in (PageState.WAITING, PageState.PROCESSING) and self.notice is None
+
+    @property
+    def is_settled(self) -> bool:
+        return self.state in (PageState.PAID, PageState.REFUNDED)
+
+    @property
+    def shows_support(self) -> bool:
+        return bool(self.support_email) and (self.is_final or self.state == PageState.CHECKING or bool(self.notice))
+
+
+def sheet_of(look: Look, *, request: HttpRequest, notice: Notice | None, lang: str, now: datetime) -> Sheet:
+    """Called with the page's language active."""
+    order, payment, state = look.order, look.payment, look.state
+    payable = state in (PageState.READY, PageState.FAILED, PageState.WAITING) and can_be_paid(order, now=now)
+    offers = offers_for(order, now=now) if payable else []
+    seller = order.provider_name or wording.HOUSE_NAME
+    refunded = display.money(Money(order.refunded_minor, order.currency), lang) if order.refunded_minor else ""
+    method = _method_of(payment, offers)
+    facts = Facts(
+        seller=seller,
+        method=method,
+        amount=display.money(order.money, lang),
+        refunded=refunded,
+        advice=payment.failure_advice if payment else "",
+        is_partly_refunded=bool(refunded) and state == PageState.PAID,
+        can_try_again=bool(offers),
+        can_be_paid=bool(offers),
+    )
+    back_url = _back_url(order, state)
+    address = reverse("checkout:order", args=[order.token])
+    carried = language.carried(request)
+    return Sheet(
+        token=order.token,
+        state=state,
+        version=look.version,
+        is_test=order.mode == Mode.TEST,
+        words=wording.of_state(state, facts),
+        notice=wording.of_notice(notice, facts) if notice else None,
+        seller=seller,
+        mark=next((letter for letter in seller if letter.isalnum()), "•").upper(),
+        amount=facts.amount,
+        amount_size=_size_of(facts.amount),
+        what=_what(order, lang),
+        unit_price=_unit_price(order, lang),
+        order_id=str(order.pk),
+        deadline=order.expires_at if state in (PageState.READY, PageState.WAITING) else None,
+        paid_at=order.paid_at,
+        method=method if order.paid_at else "",
+        refunded=refunded,
+        offers=offers,
+        first_offer_name=wording.method_name(offers[0].method, offers[0].processor) if offers else "",
+        is_choosing=state == PageState.WAITING and len(offers) > 1 and "choose" in request.GET,
+        pay_origins=_origins(order, offers, look.payments),
+        open_again_url=_open_again_url(request, payment) if state == PageState.WAITING else "",
+        can_be_cancelled=look.can_be_cancelled,
+        leads_back=look.can_be_cancelled and bool(_back_url(order, PageState.CANCELLED)),
+        back_url=back_url,
+        counts_down=bool(back_url) and not refunded and state in (PageState.PAID, PageState.CANCELLED),
+        reload_seconds=_RELOAD_SECONDS.get(state, 0),
+        is_returned="returned" in request.GET,
+        here=address + carried,
+        pay_url=reverse("checkout:pay", args=[order.token]) + carried,
+        cancel_url=reverse("checkout:cancel", args=[order.token]) + carried,
+        status_url=reverse("checkout:status", args=[order.token]),
+        carried=carried,
+        support_email=settings.SUPPORT_EMAIL,
+    )
+
+
+def _method_of(payment: Payment | None, offers: list[Offer]) -> str:
+    if payment is not None:
+        return wording.method_name(payment.method, payment.processor)
+    return wording.method_name(offers[0].method, offers[0].processor) if offers else "Cash App"
+
+
+def _what(order: Order, lang: str) -> str:
+    name = order.service_name or order.description
+    if not name:
+        return ""
+    return f"{name} × {display.number(order.quantity, lang)}" if order.service_name else name
+
+
+def _unit_price(order: Order, lang: str) -> str:
+    """The price of one, where several were bought and it can be said exactly."""
+    if order.quantity < 2 or order.amount_minor % order.quantity:
+        return ""
+    return display.money(Money(order.amount_minor // order.quantity, order.currency), lang)
+
+
+def _size_of(amount: str) -> str:
+    """A long amount is set smaller: it must never break."""
+    return "" if len(amount) <= 13 else "amount--long" if len(amount) <= 19 else "amount--longest"
+
+
+def _back_url(order: Order, state: PageState) -> str:
+    """Where the provider wants the buyer: its success address only when paid, its cancel address otherwise."""
+    provider = order.provider
+    if state in (PageState.PAID, PageState.REFUNDED):
+        template = order.success_url or (provider.success_redirect_url if provider else "")
+    elif state in (PageState.CANCELLED, PageState.EXPIRED):
+        template = order.cancel_url or (provider.cancel_redirect_url if provider else "")
+    else:
+        template = ""
+    if not template.startswith(("https://", "http://")):  # checked when it was saved; never a script in a link
+        return ""
+    return redirects.fill(template, order_id=str(order.pk), external_id=order.external_id)
+
+
+def _open_again_url(request: HttpRequest, payment: Payment | None) -> str:
+    if payment is None:
+        return ""
+    return (is_phone(request) and payment.pay_mobile_url) or payment.pay_url
+
+
+def _origins(order: Order, offers: list[Offer], tries: Iterable[Payment]) -> frozenset[str]:
+    """Where the Pay button may lead. Browsers check the whole chain of redirects after it."""
+    found: set[str] = set()
+    for offer in offers:
+        address = settings.PROCESSOR_URLS.get((offer.processor, order.mode), "")
+        found |= {_origin(address)} if address else set(registry.get(offer.processor).capabilities.page_sources)
+    return frozenset(found | {_origin(payment.pay_url) for payment in tries if payment.pay_url}) - {""}
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") and parts.netloc else ""

@@ -1,0 +1,19 @@
+"""The addresses of the pages. `config/urls.py` includes them at the root."""
+
+from django.urls import path
+
+from checkout.pages import hosted, services, site
+
+app_name = "checkout"
+
+urlpatterns = [
+    path("", site.home, name="home"),
+    path("services/<slug:slug>", services.show, name="service"),
+    path("services/<slug:slug>/", services.show),
+    path("checkout/o/<str:token>", hosted.show, name="order"),
+    path("checkout/o/<str:token>/", hosted.show),
+    path("checkout/o/<str:token>/pay", hosted.pay, name="pay"),
+    path("checkout/o/<str:token>/cancel", hosted.cancel, name="cancel"),
+    path("checkout/o/<str:token>/status", hosted.status, name="status"),
+    path("checkout/o/<str:token>/return", hosted.come_back, name="return"),
+]

@@ -1,0 +1,26 @@
+"""`{% money order.money %}` and `{% moment order.paid_at %}` in the language of the page."""
+
+from datetime import UTC, datetime
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language
+
+from checkout import display
+from gateway.money import Money
+
+register = template.Library()
+
+
+@register.simple_tag
+def money(amount: Money) -> str:
+    return display.money(amount, get_language() or "en")
+
+
+@register.simple_tag
+def moment(at: datetime) -> SafeString:
+    """A `<time>` that the page's script puts into the reader's own zone."""
+    exact = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    shown = display.moment(at, get_language() or "en")
+    return format_html('<time datetime="{}" data-local>{}</time>', exact, shown)

@@ -1,0 +1,324 @@
+"""What the hosted checkout says in each state: what happened, whether money moved, what to do next.
+
+English is the key of the catalogues in `locale/`; Uzbek and Russian are written there, not translated word by
+word. Nothing here shows a processor's code: refusals are told by the adapter's advice.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, gettext_noop
+
+from checkout.statuses import PageState
+from gateway import registry
+from gateway.types import DeclineAdvice
+
+HOUSE_NAME = "DZTech"  # the seller of an order without a provider
+_METHODS = {"cashapp": "Cash App"}  # brands: the same in every language
+
+
+class Notice(StrEnum):
+    """Why a button did not do what the buyer wanted; shown once, in the answer to it."""
+
+    TROUBLE = "trouble"
+    UNDER_WAY = "under_way"
+    NOT_OFFERED = "not_offered"
+    NOT_CANCELLED = "not_cancelled"
+    TOO_MANY = "too_many"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One message. `tone` is ok, bad, wait, info or none; the icon follows it."""
+
+    title: str
+    heading: str
+    tone: str
+    happened: str = ""
+    money: str = ""
+    next_step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the sentences are about. Amounts are formatted already."""
+
+    seller: str
+    method: str
+    amount: str
+    refunded: str = ""
+    advice: str = ""
+    is_partly_refunded: bool = False
+    can_try_again: bool = True
+    can_be_paid: bool = True  # a way to pay is there
+
+
+def method_name(method: str, processor: str) -> str:
+    """What buyers call it. A processor that is not built in (any more) is named by its slug."""
+    entry = registry.PROCESSORS.get(processor)
+    return _METHODS.get(method) or (entry.name if entry else processor)
+
+
+# --- the states ---------------------------------------------------------------------------------------------------
+
+
+def of_state(state: PageState, facts: Facts) -> Words:
+    return _STATES[state](facts)
+
+
+def _ready(facts: Facts) -> Words:
+    title = _("Pay %(amount)s to %(seller)s") % _names(facts)
+    if facts.can_be_paid:
+        return Words(title=title, heading=_("Ready to pay"), tone="none")
+    return Words(
+        title=title,
+        heading=_("This order cannot be paid right now"),
+        tone="wait",
+        money=_("No money was taken."),
+        next_step=_("Please try again in a few minutes, or ask %(seller)s for another way to pay.") % _names(facts),
+    )
+
+
+def _waiting(facts: Facts) -> Words:
+    return Words(
+        title=_("Waiting for your approval"),
+        heading=_("Approve the payment in %(method)s") % _names(facts),
+        tone="info",
+        happened=_("Its page is open in another tab or in the app. This page updates by itself."),
+        money=_("No money has been taken yet."),
+    )
+
+
+def _processing(facts: Facts) -> Words:
+    return Words(
+        title=_("Payment in progress"),
+        heading=_("Your payment is in progress"),
+        tone="info",
+        happened=_("%(method)s is working on it. It usually takes less than a minute.") % _names(facts),
+        money=_("It is not decided yet: do not pay again."),
+        next_step=_("You can close this page. The link keeps working, and you will see the outcome here."),
+    )
+
+
+def _checking(facts: Facts) -> Words:
+    return Words(
+        title=_("Being checked"),
+        heading=_("Your payment is being checked"),
+        tone="wait",
+        happened=_("%(method)s has not given us a clear answer yet. Do not pay again.") % _names(facts),
+        money=_("If money was taken, the payment will go through or the money will be returned."),
+        next_step=_("It usually takes a minute or two. You can close this page: the answer will be here."),
+    )
+
+
+def _paid(facts: Facts) -> Words:
+    if facts.is_partly_refunded:
+        return Words(
+            title=_("Partly returned: %(refunded)s") % _names(facts),
+            heading=_("Part of your payment was returned"),
+            tone="ok",
+            money=_("You paid %(amount)s; %(refunded)s of it was sent back to you.") % _names(facts),
+            next_step=_("It can take a few days until %(method)s shows it.") % _names(facts),
+        )
+    return Words(
+        title=_("Paid: %(amount)s to %(seller)s") % _names(facts),
+        heading=_("Paid. Thank you!"),
+        tone="ok",
+        money=_("You paid %(amount)s to %(seller)s.") % _names(facts),
+    )
+
+
+def _refunded(facts: Facts) -> Words:
+    return Words(
+        title=_("Returned: %(amount)s") % _names(facts),
+        heading=_("Your payment was returned"),
+        tone="info",
+        money=_("All of it, %(amount)s, was sent back to you.") % _names(facts),
+        next_step=_("It can take a few days until %(method)s shows it.") % _names(facts),
+    )
+
+
+def _failed(facts: Facts) -> Words:
+    happened, next_step = _advice(facts)
+    if not facts.can_try_again:
+        next_step = _("The time to pay for this order is over. If you still want to buy, order again.")
+    return Words(
+        title=_("Not paid"),
+        heading=_("The payment did not go through"),
+        tone="bad",
+        happened=happened,
+        money=_("No money was taken."),
+        next_step=next_step,
+    )
+
+
+def _cancelled(facts: Facts) -> Words:
+    return Words(
+        title=_("Order cancelled"),
+        heading=_("This order was cancelled"),
+        tone="none",
+        money=_("No money was taken."),
+        next_step=_("If you change your mind, place a new order with %(seller)s.") % _names(facts),
+    )
+
+
+def _expired(facts: Facts) -> Words:
+    return Words(
+        title=_("Time is up"),
+        heading=_("The time to pay for this order is over"),
+        tone="none",
+        money=_("No money was taken."),
+        next_step=_("If you still want to buy, place a new order with %(seller)s.") % _names(facts),
+    )
+
+
+_STATES = {
+    PageState.READY: _ready,
+    PageState.WAITING: _waiting,
+    PageState.PROCESSING: _processing,
+    PageState.CHECKING: _checking,
+    PageState.PAID: _paid,
+    PageState.REFUNDED: _refunded,
+    PageState.FAILED: _failed,
+    PageState.CANCELLED: _cancelled,
+    PageState.EXPIRED: _expired,
+}
+
+
+# --- refusals -----------------------------------------------------------------------------------------------------
+
+_ADVICE = {
+    DeclineAdvice.TRY_AGAIN: (
+        gettext_noop("%(method)s declined it."),
+        gettext_noop("You can try again."),
+    ),
+    DeclineAdvice.NOT_ENOUGH_MONEY: (
+        gettext_noop("%(method)s declined it: there was not enough money."),
+        gettext_noop("Add money there, then try again."),
+    ),
+    DeclineAdvice.OTHER_METHOD: (
+        gettext_noop("%(method)s does not allow this payment from the account you used."),
+        gettext_noop("Try again with another account or card."),
+    ),
+    DeclineAdvice.CALL_BANK: (
+        gettext_noop("%(method)s declined it and did not say why."),
+        gettext_noop("Ask your bank or the support of %(method)s what is wrong, then try again."),
+    ),
+    DeclineAdvice.CANCELLED_BY_BUYER: (
+        gettext_noop("You cancelled it in %(method)s."),
+        gettext_noop("If that was a mistake, just try again."),
+    ),
+    DeclineAdvice.TIMED_OUT: (
+        gettext_noop("It was not approved in %(method)s in time."),
+        gettext_noop("Try again and approve it within a few minutes."),
+    ),
+}
+
+
+def _advice(facts: Facts) -> tuple[str, str]:
+    """(what happened, what to do). Advice that is not in the table, or none, reads like a plain refusal."""
+    known = {advice.value: advice for advice in _ADVICE}
+    happened, next_step = _ADVICE[known.get(facts.advice, DeclineAdvice.TRY_AGAIN)]
+    return _(happened) % _names(facts), _(next_step) % _names(facts)
+
+
+# --- notices ------------------------------------------------------------------------------------------------------
+
+
+def of_notice(notice: Notice, facts: Facts) -> Words:
+    title, heading, money, next_step = _NOTICES[notice]
+    names = _names(facts)
+    return Words(
+        title=_(title) % names,
+        heading=_(heading) % names,
+        tone="wait",
+        money=_(money) % names,
+        next_step=_(next_step) % names,
+    )
+
+
+_NOTHING_CHARGED = gettext_noop("Nothing was charged.")
+_NOTICES = {
+    Notice.TROUBLE: (
+        gettext_noop("Please try again"),
+        gettext_noop("%(method)s cannot be reached right now"),
+        _NOTHING_CHARGED,
+        gettext_noop("Please try again in a minute."),
+    ),
+    Notice.UNDER_WAY: (
+        gettext_noop("Payment in progress"),
+        gettext_noop("This order is being paid already"),
+        gettext_noop("So that you do not pay twice, no second payment was started."),
+        gettext_noop("It was started a moment ago, perhaps in another tab. You will see here how it ends."),
+    ),
+    Notice.NOT_OFFERED: (
+        gettext_noop("Please try again"),
+        gettext_noop("%(method)s cannot be used right now"),
+        _NOTHING_CHARGED,
+        gettext_noop("Please try again in a few minutes, or ask %(seller)s for another way to pay."),
+    ),
+    Notice.NOT_CANCELLED: (
+        gettext_noop("Not cancelled yet"),
+        gettext_noop("The order could not be cancelled"),
+        gettext_noop("Your payment may still go through: it is being checked."),
+        gettext_noop("You will see here how it ends. Please do not pay again."),
+    ),
+    Notice.TOO_MANY: (
+        gettext_noop("Please wait"),
+        gettext_noop("That was a little fast"),
+        _NOTHING_CHARGED,
+        gettext_noop("Please try again in a minute."),
+    ),
+}
+
+
+def _names(facts: Facts) -> Mapping[str, str]:
+    return {
+        "seller": facts.seller,
+        "method": facts.method,
+        "amount": facts.amount,
+        "refunded": facts.refunded,
+    }
+
+
+# --- refusals to open a page --------------------------------------------------------------------------------------
+
+ERRORS: dict[str, tuple[object, object, object]] = {  # what → (heading, what it means, what to do)
+    "order": (
+        gettext_lazy("There is no such order"),
+        gettext_lazy("Nothing was charged."),
+        gettext_lazy("Check that the link is complete, or open it again from the seller’s page."),
+    ),
+    "service": (
+        gettext_lazy("This is not for sale"),
+        gettext_lazy("Nothing was charged."),
+        gettext_lazy("The link may be old. Ask the seller for a new one."),
+    ),
+    "400": (
+        gettext_lazy("We could not read this request"),
+        gettext_lazy("Nothing was changed."),
+        gettext_lazy("Go back and try again."),
+    ),
+    "403": (
+        gettext_lazy("This is not allowed"),
+        gettext_lazy("Nothing was changed."),
+        gettext_lazy("Open the page again from its own address."),
+    ),
+    "404": (
+        gettext_lazy("There is no such page"),
+        gettext_lazy("Nothing was changed."),
+        gettext_lazy("Check the address, or start from the first page."),
+    ),
+    "413": (
+        gettext_lazy("That is too much"),
+        gettext_lazy("Nothing was changed."),
+        gettext_lazy("What was sent is larger than what is accepted here."),
+    ),
+    "500": (
+        gettext_lazy("Something broke on our side"),
+        gettext_lazy("If you were paying, do not pay again before you have looked at your order’s page."),
+        gettext_lazy("We have been told about it. Please try again in a minute."),
+    ),
+}
