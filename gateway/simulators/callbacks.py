@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import http.client
 import logging
+import queue
 import threading
 import time
 import uuid
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -28,6 +28,7 @@ from gateway.simulators.wire import is_loopback_url
 log = logging.getLogger(__name__)
 KEPT = 2000
 BODY_SHOWN = 1024
+WORKERS = 8
 
 
 @dataclass(slots=True)
@@ -68,7 +69,7 @@ class Callbacks:
         self.table: Table[Outgoing] = Table(journal, "callback", Outgoing, KEPT)
         self._settings = settings
         self._timers = timers
-        self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="lab-callback")
+        self._ready: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._changed = threading.Condition()
         self._lanes: dict[str, deque[Outgoing]] = {}
         self._held: list[tuple[Outgoing, str]] = []
@@ -76,6 +77,8 @@ class Callbacks:
         self._signers: dict[str, Signer] = {}
         self._on_delivered: dict[str, Callable[[Outgoing], None]] = {}
         self._stopped = False
+        for number in range(WORKERS):
+            threading.Thread(target=self._work, name=f"lab-callback-{number}", daemon=True).start()
 
     def register(self, processor: str, signer: Signer, on_delivered: Callable[[Outgoing], None]) -> None:
         self._signers[processor] = signer
@@ -127,12 +130,15 @@ class Callbacks:
             self._changed.notify_all()
 
     def stop(self) -> None:
+        """What is in flight is left to itself: with no answer recorded it goes out again after the next start."""
         self._stopped = True
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for _ in range(WORKERS):
+            self._ready.put(None)
 
     def _enqueue(self, outgoing: Outgoing) -> None:
         with self._changed:
             if self._stopped or self.table.get(outgoing.id) is None or outgoing.state != "waiting":
+                self._due.discard(outgoing.id)
                 return
             self._due.add(outgoing.id)
             lane = self._lanes.get(outgoing.subject)
@@ -140,10 +146,11 @@ class Callbacks:
                 lane.append(outgoing)
                 return
             self._lanes[outgoing.subject] = deque([outgoing])
-        try:
-            self._pool.submit(self._run_lane, outgoing.subject)
-        except RuntimeError:  # the pool is shutting down; the journal still has the row
-            log.debug("A callback was left for the next start")
+        self._ready.put(outgoing.subject)
+
+    def _work(self) -> None:
+        while (subject := self._ready.get()) is not None:
+            self._run_lane(subject)
 
     def _run_lane(self, subject: str) -> None:
         while True:
@@ -171,8 +178,8 @@ class Callbacks:
         answer = post(outgoing.url, headers, outgoing.body.encode(), self._settings.callback_timeout_seconds)
         tried = {"at": started, "seconds": round(time.time() - started, 4), "headers": headers, **answer}
         with self._changed:
-            if self.table.get(outgoing.id) is None:
-                return  # cleared meanwhile
+            if self._stopped or self.table.get(outgoing.id) is None:
+                return  # stopped or emptied meanwhile
             outgoing.attempts.append(tried)
             delivered = answer["status"] is not None and 200 <= answer["status"] < 300
             ladder = self._settings.retry_ladder

@@ -102,13 +102,14 @@ class Fault:
         )
 
 
+KEPT = 200
 MATCH_FIELDS = {"payment", "metadata", "operation", "event"}
 OTHER_FIELDS = {"kind", "times", "seconds", "until", "after", "also_true", "amount", "currency", "code", "match"}
 
 
 class Faults:
     def __init__(self, journal: Journal) -> None:
-        self._table: Table[Fault] = Table(journal, "fault", Fault)
+        self._table: Table[Fault] = Table(journal, "fault", Fault, KEPT)
         self._lock = threading.Lock()
 
     def all(self) -> list[Fault]:

@@ -147,12 +147,10 @@ class App:
         return [body]
 
     def _answer(self, environ: dict[str, Any]) -> Response:
-        length = environ.get("CONTENT_LENGTH") or "0"
-        if not length.isdecimal() or environ.get("HTTP_TRANSFER_ENCODING"):
-            return text_response("A Content-Length is needed.", 411)
-        if int(length) > LONGEST_BODY:
-            return text_response("The body is too long.", 413)
-        body = environ["wsgi.input"].read(int(length)) if int(length) else b""
+        try:
+            body = _body(environ)
+        except ValueError:
+            return text_response("The body has no length, or is too long.", 413)
         method = environ["REQUEST_METHOD"]
         return self._lab.handle(
             Request(
@@ -163,6 +161,23 @@ class App:
                 body=body,
             )
         )
+
+
+def _body(environ: Mapping[str, Any]) -> bytes:
+    """By its length or in chunks (which wsgiref leaves to us); ValueError where neither can be read."""
+    source = environ["wsgi.input"]
+    if environ.get("HTTP_TRANSFER_ENCODING", "").lower() != "chunked":
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        if not 0 <= length <= LONGEST_BODY:
+            raise ValueError
+        return bytes(source.read(length)) if length else b""
+    body = b""
+    while size := int(source.readline(64).split(b";")[0], 16):
+        if size < 0 or len(body) + size > LONGEST_BODY:
+            raise ValueError
+        body += source.read(size)
+        source.readline(3)
+    return body
 
 
 def _headers(environ: Mapping[str, Any]) -> dict[str, str]:

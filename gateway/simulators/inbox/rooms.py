@@ -101,10 +101,12 @@ class InboxRooms:
         clear = pages.button_form(f"/inbox/{name}/clear", "Empty", {}) if rows else ""
         body = (
             f'<h1>Webhook inbox “{escape(name)}”</h1><p class="lead">Whatever is posted to this address arrives here.'
-            f' {known}</p><section class="sheet"><div class="row row--apart"><h2>Messages ({len(rows)})</h2>'
+            f' {known}</p><section class="sheet"><div class="row row--apart">'
+            f'<span class="row"><h2>Behaviour</h2>{now}</span><span class="row">{normal}</span></div>'
+            '<details id="fail"><summary>Make it fail</summary>'
+            f'<div class="row inset">{buttons}</div></details></section>'
+            f'<section class="sheet"><div class="row row--apart"><h2>Messages ({len(rows)})</h2>'
             f'<div class="row">{clear}</div></div>{listing}</section>'
-            f'<section class="sheet"><div class="row"><h2>Behaviour</h2>{now}</div>'
-            f'<div class="row">{normal}{buttons}</div></section>'
         )
         return pages.page(f"{len(rows)} in inbox {name}", body, here=f"/inbox/{name}", refresh=2)
 

@@ -2,7 +2,7 @@
 (() => {
   const seconds = Number(document.currentScript.dataset.seconds) || 3;
   const busy = () =>
-    document.hidden || document.querySelector("details[open]") || document.querySelector("input:focus, select:focus")
+    document.hidden || document.querySelector("li details[open]") || document.querySelector("input:focus, select:focus")
     || String(getSelection()).length > 0;
   setInterval(async () => {
     if (busy()) return;
@@ -13,6 +13,8 @@
       if (answer.ok && !busy() && now.innerHTML !== next.querySelector("main").innerHTML) {
         const held = document.activeElement;
         if (held && now.contains(held) && held !== document.body) return;
+        for (const open of now.querySelectorAll("details[open][id]"))
+          next.getElementById(open.id)?.setAttribute("open", "");
         now.replaceWith(next.querySelector("main"));
         document.title = next.title;
       }

@@ -51,6 +51,11 @@ def test_what_is_posted_is_kept_as_it_came_newest_first(inbox):
     assert abs(oldest["received_at"] - time.time()) < 5
 
 
+def test_a_body_in_chunks_is_read_whole(inbox):
+    send(inbox, iter([b'{"event":', b'"payment_succeeded"}']))
+    assert messages(inbox)[0]["body"] == '{"event":"payment_succeeded"}'
+
+
 def test_right_signatures_are_seen_to_be_right(inbox):
     body = '{"event":"payment_succeeded","name":"Zoë"}'.encode()
     send(inbox, body, signed(body))
