@@ -9,10 +9,10 @@ help:  ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: install  ## Run everything on this machine: web, worker, broker, processor lab (PORT=8000)
-	@exec $(PY) manage.py demo
+	@exec $(PY) manage.py demo --with-parent
 
 demo-reset:  ## Drop the demo's data (var/); the next `make demo` starts afresh
-	@sh scripts/demo-reset
+	@python=$$(sh scripts/python) && "$$python" -m checkout.management.demo.household --reset
 
 test: install-dev  ## Run all tests, on PostgreSQL and on SQLite (ARGS="-k webhook")
 	@$(PY) scripts/test.py $(ARGS)

@@ -1,0 +1,114 @@
+"""The demo's rows, made through the domain's own functions. Running it again changes only addresses."""
+
+import json
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from checkout.management.demo import household
+from gateway.types import Mode
+from providers import accounts, keys, signing_secrets, staff
+from providers.models import ApiKey, Provider, Service
+
+SLUG = "marketplace"
+SERVICE_SLUG = "premium-credits"
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """What the processes and `var/demo.env` are told."""
+
+    demo_env: dict[str, str]
+    lab_environment: dict[str, str]
+
+
+def seed() -> Seeded:
+    now = timezone.now()
+    kept = household.kept_secrets()
+    inbox = f"{settings.LAB_URL}/inbox/{household.INBOX}"
+    service, _made = Service.objects.get_or_create(
+        slug=SERVICE_SLUG,
+        defaults={
+            "title": "Premium Credits",
+            "description": "Credits for your account at the Marketplace, five dollars each.",
+            "price_minor": 500,
+            "currency": "USD",
+        },
+    )
+    provider, _made = Provider.objects.update_or_create(
+        slug=SLUG,
+        defaults={
+            "webhook_url": inbox,
+            "success_redirect_url": inbox + "?orderId={orderId}",
+            "cancel_redirect_url": f"{settings.BASE_URL}/services/{SERVICE_SLUG}?orderId={{orderId}}",
+        },
+        create_defaults={
+            "name": "Marketplace",
+            "service": service,
+            "currency": "USD",
+            "webhook_url": inbox,
+            "success_redirect_url": inbox + "?orderId={orderId}",
+            "cancel_redirect_url": f"{settings.BASE_URL}/services/{SERVICE_SLUG}?orderId={{orderId}}",
+        },
+    )
+    account = accounts.save_credentials(
+        provider=provider,
+        processor="stripe",
+        mode=Mode.TEST,
+        credentials={"secretKey": kept["STRIPE_KEY"], "webhookSecret": kept["STRIPE_WEBHOOK_SECRET"]},
+        business_name="Marketplace",
+        now=now,
+    )
+    signing_secret = signing_secrets.ensure(provider, now=now).secret.reveal()
+    _administrator(kept)
+    demo_env = {
+        "BASE_URL": settings.BASE_URL,
+        "PROVIDER_API_KEY": _api_key(provider, kept),
+        "SERVICE_ID": str(service.pk),
+        "SERVICE_SLUG": service.slug,
+        "WEBHOOK_SIGNING_SECRET": settings.WEBHOOK_SIGNING_SECRET,
+        "PROVIDER_SIGNING_SECRET": signing_secret,
+        "ADMIN_USERNAME": kept["ADMIN_USERNAME"],
+        "ADMIN_PASSWORD": kept["ADMIN_PASSWORD"],
+        "ADMIN_TOTP_SECRET": kept["ADMIN_TOTP_SECRET"],
+        "LAB_URL": settings.LAB_URL,
+        "INBOX_URL": inbox,
+        "ACCOUNT_STRIPE": str(account.pk),
+    }
+    lab_environment = {
+        "LAB_STRIPE_ACCOUNTS": json.dumps(
+            [
+                {
+                    "secret_key": kept["STRIPE_KEY"],
+                    "webhook_url": f"{settings.BASE_URL}/api/webhooks/stripe",
+                    "webhook_secret": kept["STRIPE_WEBHOOK_SECRET"],
+                    "country": "US",
+                }
+            ]
+        ),
+        "LAB_INBOX_SECRETS": json.dumps({household.INBOX: [signing_secret, settings.WEBHOOK_SIGNING_SECRET]}),
+    }
+    return Seeded(demo_env, lab_environment)
+
+
+def _api_key(provider: Provider, kept: dict[str, str]) -> str:
+    """The key of the first run; another only where its row is gone."""
+    text = kept.get("PROVIDER_API_KEY", "")
+    if text and ApiKey.objects.filter(digest=keys.digest_of(text)).exists():
+        return text
+    _key, text = keys.issue_key(provider=provider, mode=Mode.TEST, name="Demo", now=timezone.now())
+    household.keep(kept | {"PROVIDER_API_KEY": text})
+    return text
+
+
+def _administrator(kept: dict[str, str]) -> None:
+    """The first person of the back office. A password or a phone changed there stays changed."""
+    now = timezone.now()
+    staff.ensure_roles()
+    user = User.objects.filter(username=kept["ADMIN_USERNAME"]).first()
+    if user is None:
+        user = User.objects.create_superuser(username=kept["ADMIN_USERNAME"], password=kept["ADMIN_PASSWORD"])
+        staff.set_role(user=user, role=staff.ADMIN, actor=None, now=now)
+        staff.add_device(user=user, secret=kept["ADMIN_TOTP_SECRET"], now=now)
