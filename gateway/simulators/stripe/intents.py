@@ -1,6 +1,6 @@
 """PaymentIntents as the API works on them: create, update, confirm, capture, cancel.
 
-Rules of reference: Cash App Pay needs USD, an active capability and a `return_url` at confirmation; from API version
+Cash App Pay needs USD, an active capability and a `return_url` at confirmation; from API version
 2026-09-30 `payment_method_types` is no longer taken, before 2026-07-29 `allowed_payment_method_types` not yet.
 """
 

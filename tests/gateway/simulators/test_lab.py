@@ -84,6 +84,26 @@ def test_a_killed_lab_loses_nothing_and_a_torn_line_harms_nothing(tmp_path, prod
     lab.stop()
 
 
+def test_a_product_that_hangs_does_not_hold_the_end_and_hears_again_after_it(tmp_path, product):
+    path = tmp_path / "lab.jsonl"
+    lab = start(path, product)
+    slow = {"secret_key": KEY, "webhook_url": f"{lab.base_url}/inbox/slow", "webhook_secret": SECRET}
+    requests.post(f"{lab.base_url}/_lab/stripe/accounts", json=slow, timeout=5)
+    requests.post(f"{lab.base_url}/inbox/slow/behave", json={"delay": 20}, timeout=5)
+    create(lab)
+    while not requests.get(f"{lab.base_url}/inbox/slow", timeout=5).json()["messages"]:
+        pass
+    began = time.monotonic()
+    lab.stop()
+    assert time.monotonic() - began < 0.5
+
+    lab = start(path, product)
+    rows = requests.get(f"{lab.base_url}/_lab/stripe/callbacks", timeout=5).json()["callbacks"]
+    assert {row["label"] for row in rows} == {"payment_intent.created", "payment_intent.requires_action"}
+    assert [row["state"] for row in rows if len(row["attempts"]) > 1] == []
+    lab.stop()
+
+
 def test_the_journal_is_rewritten_before_it_is_mostly_history(tmp_path):
     path = tmp_path / "lab.jsonl"
     journal = Journal(path)

@@ -1,5 +1,7 @@
 """Money going back: never more than was taken, at once or later, and able to fail after all."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import stripe
 
@@ -99,3 +101,22 @@ def test_a_refund_from_the_dashboard_is_told_like_any_other(bench, product):
     assert (told["data"]["object"]["id"], told["request"]["id"]) == (made["id"], None)
     assert bench.post(f"/_lab/stripe/payments/{intent.id}/refund", {"amount": 1801}).status_code == 409
     assert bench.requests_of(operation="refunds.create") == []
+
+
+def test_many_at_once_take_back_no_more_than_was_paid(bench):
+    intent = bench.paid()
+    wishes = [{"payment_intent": intent.id, "amount": "1000"}] * 8
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda wish: bench.raw("POST", "/refunds", wish).status_code, wishes))
+    assert sorted(answers) == [200, 200] + [400] * 6
+    assert charge_of(bench, intent).amount_refunded == 2000
+
+
+def test_one_wish_sent_by_many_at_once_is_one_refund(bench):
+    intent = bench.paid()
+    wish = {"payment_intent": intent.id, "amount": "100"}
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: bench.raw("POST", "/refunds", wish, Idempotency_Key="r1"), range(8)))
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    assert len({answer.json()["id"] for answer in answers if answer.ok}) == 1
+    assert charge_of(bench, intent).amount_refunded == 100
