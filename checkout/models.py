@@ -51,6 +51,7 @@ class Order(models.Model):
     success_url = models.CharField(max_length=2000, blank=True)
     cancel_url = models.CharField(max_length=2000, blank=True)
     notify_url = models.CharField(max_length=2000, blank=True)
+    items = models.JSONField(default=list)  # lines of the fiscal receipt (`ofd`), validated when the order was opened
     shares_external_id = models.BooleanField(default=False, help_text=_("Another order has the same external id."))
 
     paid_by = models.ForeignKey("Payment", null=True, on_delete=models.PROTECT, related_name="+", editable=False)
@@ -77,6 +78,7 @@ class Order(models.Model):
         ]
         indexes = [
             models.Index(fields=["provider", "external_id"], name="order_by_external_id"),
+            models.Index(fields=["provider", "business_id", "-created_at"], name="order_by_business"),
             models.Index(fields=["provider", "-created_at"], name="order_by_provider_time"),
             models.Index(fields=["expires_at"], condition=Q(status__in=["created", "pending"]), name="order_to_expire"),
         ]
@@ -201,6 +203,7 @@ class Refund(models.Model):
     status = models.CharField(max_length=10, choices=Status, default=Status.REQUESTED, editable=False)
     reason = models.CharField(max_length=300, blank=True)
     idempotency_key = models.CharField(max_length=255, blank=True)
+    items = models.JSONField(default=list)  # lines of the receipt that replaces the first one, passed on as given
     requested_by = models.CharField(max_length=150, blank=True)
     approval_id = models.UUIDField(null=True, editable=False)
     is_external = models.BooleanField(default=False, help_text=_("Made in the processor's own cabinet."))
@@ -232,6 +235,54 @@ class Refund(models.Model):
     @property
     def money(self) -> Money:
         return Money(self.amount_minor, self.currency)
+
+
+class ProcessorTransaction(models.Model):
+    """A transaction of a processor that asks first (Payme, Click, Uzum), as it knows it: id, times, state, reason.
+
+    The primary key is the number we give it (Payme's `transaction`, Click's prepare and confirm id). It says what
+    the protocol must repeat for ever; the money is the payment's.
+    """
+
+    class State(models.TextChoices):
+        CREATED = "created", _("reserved")
+        PERFORMED = "performed", _("paid")
+        CANCELLED = "cancelled", _("cancelled before payment")
+        REVERSED = "reversed", _("cancelled after payment")
+
+    account = models.ForeignKey(MerchantAccount, on_delete=models.PROTECT, related_name="+")
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="processor_transactions")
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="processor_transactions")
+    transaction_ref = models.CharField(max_length=200)
+    state = models.CharField(max_length=10, choices=State, default=State.CREATED, editable=False)
+    amount_minor = models.PositiveBigIntegerField()
+    currency = models.CharField(max_length=3)
+    their_time = models.DateTimeField(null=True)
+    reason = models.CharField(max_length=40, blank=True)
+    is_expired = models.BooleanField(default=False)
+    details = models.JSONField(default=dict)
+    fiscal = models.JSONField(default=dict)  # {"PERFORM": {...}, "CANCEL": {...}} as the processor sent it
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    performed_at = models.DateTimeField(null=True)
+    cancelled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["account", "transaction_ref"], name="one_row_per_processor_transaction"),
+            models.UniqueConstraint(
+                fields=["order"], condition=Q(state="created"), name="one_live_reservation_per_order"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["account", "their_time"], name="transaction_by_their_time"),
+            models.Index(fields=["expires_at"], condition=Q(state="created"), name="transaction_to_expire"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.transaction_ref} {self.state}"
+
 
 
 class OrderEvent(models.Model):

@@ -146,6 +146,9 @@ class MerchantAccount(models.Model):
     previous_credentials = EncryptedField()
     previous_until = models.DateTimeField(null=True, blank=True)
     identity_digest = models.CharField(max_length=64, blank=True, editable=False)
+    # Keyed digest of what a caller at a shared address presents (Payme's key, Uzum's login and password).
+    caller_digest = models.CharField(max_length=64, blank=True, editable=False, db_index=True)
+    previous_caller_digest = models.CharField(max_length=64, blank=True, editable=False, db_index=True)
     is_active = models.BooleanField(default=True)
     blocked_at = models.DateTimeField(null=True, blank=True, help_text=_("Set by staff; the API cannot lift it."))
     retired_at = models.DateTimeField(null=True, blank=True)
@@ -328,8 +331,6 @@ class Approval(models.Model):
 
     def __str__(self) -> str:
         return self.summary
-
-
 
 
 class KeyCanary(models.Model):
