@@ -9,10 +9,13 @@ import hashlib
 import logging
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from django.conf import settings
 from django.core.cache import cache
+from django.core.cache.backends.base import BaseCache
 from django.http import HttpRequest
 
 from checkout.errors import CheckoutError
@@ -55,40 +58,61 @@ def count(subject: str, *, per_minute: int, now: datetime) -> None:
 
 def _count(who: str, *, per_minute: int, now: datetime) -> None:
     limit = max(1, per_minute * settings.RATE_LIMIT_SCALE)
-    elapsed = now.timestamp() % WINDOW_SECONDS
-    counted = _read(who, int(now.timestamp() // WINDOW_SECONDS))
-    if counted is None:
+    minute, elapsed = divmod(now.timestamp(), WINDOW_SECONDS)
+    key = f"rate/{who}/{int(minute)}"
+    try:
+        current, previous = _add(key), _ask(f"rate/{who}/{int(minute) - 1}")
+        if previous * (1 - elapsed / WINDOW_SECONDS) + current <= limit:
+            return
+        # A refused call takes no place: who never stops calling still gets the share that is everybody's.
+        _take_back(key)
+    except _CacheIsDown:
         return
-    current, previous = counted
-    # Refused calls are counted too, but never let a window weigh more than the limit: who slows down gets in.
-    previous = min(previous, limit)
-    if previous * (1 - elapsed / WINDOW_SECONDS) + current <= limit:
-        return
-    raise TooManyRequests(retry_after_seconds=_wait(limit, current, previous, elapsed))
+    raise TooManyRequests(retry_after_seconds=_wait(limit, current - 1, previous, elapsed))
 
 
 def _wait(limit: int, current: int, previous: int, elapsed: float) -> int:
     """Whole seconds until the next call would be let through, if none is made before."""
-    if current > limit or not previous:
+    if current >= limit or not previous:
         # From the turn of the minute on, this minute's calls fade away; one place is free after 1/limit of it.
         return math.ceil(WINDOW_SECONDS - elapsed + WINDOW_SECONDS / limit)
-    free_at = WINDOW_SECONDS * (1 - (limit - current) / previous)
+    free_at = WINDOW_SECONDS * (1 - (limit - current - 1) / previous)
     return max(1, math.ceil(free_at - elapsed))
 
 
-def _read(who: str, minute: int) -> tuple[int, int] | None:
-    """Count one call; (calls of this minute with it, calls of the last minute), None when the cache is down."""
+# --- the cache ----------------------------------------------------------------------------------------------------
+
+
+class _CacheIsDown(Exception):
+    pass
+
+
+@contextmanager
+def _cache() -> Iterator[BaseCache]:
     global _paused_until
     if time.monotonic() < _paused_until:
-        return None
-    key = f"rate/{who}/{minute}"
+        raise _CacheIsDown
     try:
-        try:
-            current = cache.incr(key)
-        except ValueError:  # the first call of this minute
-            current = 1 if cache.add(key, 1, timeout=2 * WINDOW_SECONDS) else cache.incr(key)
-        return current, cache.get(f"rate/{who}/{minute - 1}", 0)
-    except Exception:  # each cache has errors of its own, and none of them may stop a payment
+        yield cache
+    except Exception as error:  # each cache has errors of its own, and none of them may stop a payment
         _paused_until = time.monotonic() + PAUSE_SECONDS
-        logger.warning("calls are not counted: the cache does not answer", exc_info=True)
-        return None
+        logger.warning("calls are not counted: the cache does not answer: %s", error)
+        raise _CacheIsDown from error
+
+
+def _add(key: str) -> int:
+    with _cache() as counters:
+        try:
+            return counters.incr(key)
+        except ValueError:  # the first call of this minute
+            return 1 if counters.add(key, 1, timeout=2 * WINDOW_SECONDS) else counters.incr(key)
+
+
+def _ask(key: str) -> int:
+    with _cache() as counters:
+        return int(counters.get(key, 0))
+
+
+def _take_back(key: str) -> None:
+    with _cache() as counters:
+        counters.decr(key)

@@ -16,7 +16,6 @@ from checkout import idempotency
 from checkout.api.bodies import OnlyJSON, StrictJSONParser, answer_text
 from checkout.api.errors import BadInput
 from gateway.types import Mode
-from providers.ids import uuid7
 from providers.models import ApiKey, Provider
 
 CREDENTIALS = frozenset({"apiKey"})  # body fields that are left out when two bodies are compared
@@ -36,21 +35,29 @@ class DialectView(APIView):
         """Any exception in the shape of the dialect."""
         raise NotImplementedError
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        # Before the key is looked at: what is not there for anybody needs no key to be told.
+        if not hasattr(self, (request.method or "").lower()) or request.method == "OPTIONS":
+            self.http_method_not_allowed(request, *args, **kwargs)
+        super().initial(request, *args, **kwargs)
+
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
         return self.explain_error(exc)
 
     def body_of(self, request: Request) -> dict[str, Any]:
         return dict(request.data)
 
-    def once(self, request: Request, work: Callable[[UUID], HttpResponse]) -> HttpResponse:
-        """Do `work` once for each Idempotency-Key of the caller; it gets the id of what it is to make.
+    def once(self, request: Request, work: Callable[[UUID | None], HttpResponse]) -> HttpResponse:
+        """Do `work` once for each Idempotency-Key of the caller.
+
+        It gets the id of what it is to make, None where no key was given and nothing can be resumed.
 
         Kept and said again: what succeeded, and what was refused after the input was found good. Not kept: bad
         input, which made nothing, and faults of ours, after which a retry resumes with the same id.
         """
         key = request.headers.get("Idempotency-Key")
         if key is None or request.auth is None:
-            return work(uuid7())
+            return work(None)
         provider: Provider = request.user
         api_key: ApiKey = request.auth
         wish = idempotency.Wish(

@@ -11,6 +11,8 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.settings import patched_settings
@@ -19,10 +21,6 @@ from checkout.api.provider import docs
 from checkout.models import Order
 
 VERSION = "1.0.0"
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
 _ABOUT = """One call opens an order and answers the address of its checkout page; a webhook tells what became of it.
 
 Every answer is JSON and carries `X-Request-Id`; every refusal is `{"error": "<text>"}`."""
@@ -76,6 +74,14 @@ class Input:
     choices: tuple[str, ...] = ()
     example: str = ""
 
+    @property
+    def place_name(self) -> str:
+        return {"path": "in the address", "query": "after ?", "header": "header", "body": "body"}[self.place]
+
+    @property
+    def help_html(self) -> SafeString:
+        return _code_marked(self.help)
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -87,9 +93,27 @@ class Call:
     inputs: tuple[Input, ...]
     answers: tuple[tuple[str, str], ...]
 
+    takes_body_key: bool
+
     @property
-    def has_body(self) -> bool:
-        return self.method == "POST"
+    def description_html(self) -> SafeString:
+        return _code_marked(self.description)
+
+    @property
+    def curl(self) -> str:
+        """For readers without script; the script writes it anew with what is typed."""
+        key = [] if self.takes_body_key else ['  -H "x-api-key: $PROVIDER_API_KEY"']
+        body = ['  -H "Content-Type: application/json"'] if self.method == "POST" else []
+        if self.takes_body_key:
+            body.append('  -d "{\\"apiKey\\": \\"$PROVIDER_API_KEY\\", \\"externalId\\": \\"ORDER-1001\\"}"')
+        verb = "" if self.method == "GET" else f" -X {self.method}"
+        return " \\\n".join([f"curl -i{verb} {settings.BASE_URL}{self.path}", *key, *body])
+
+
+def _code_marked(text: str) -> SafeString:
+    """`name` as code, all else as text."""
+    parts = escape(text).split("`")
+    return mark_safe("".join(f"<code>{part}</code>" if odd % 2 else part for odd, part in enumerate(parts)))  # noqa: S308  (escaped above)
 
 
 _EXAMPLES = {
@@ -126,9 +150,11 @@ def _call(method: str, path: str, operation: dict[str, Any]) -> Call:
         )
     ]
     body = operation.get("requestBody")
+    takes_body_key = False
     if body:
         reference = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
         shape = openapi()["components"]["schemas"][reference]
+        takes_body_key = "apiKey" in shape["properties"]
         for name, field in shape["properties"].items():
             if name not in _NOT_ASKED:
                 inputs.append(_body_input(operation["operationId"], name, field, name in shape.get("required", [])))
@@ -136,7 +162,14 @@ def _call(method: str, path: str, operation: dict[str, Any]) -> Call:
         (code, answer.get("description") or _SUCCESS.get(code, "")) for code, answer in operation["responses"].items()
     )
     return Call(
-        operation["operationId"], method, path, operation["summary"], operation["description"], tuple(inputs), answers
+        id=operation["operationId"],
+        method=method,
+        path=path,
+        summary=operation["summary"],
+        description=operation["description"],
+        inputs=tuple(inputs),
+        answers=answers,
+        takes_body_key=takes_body_key,
     )
 
 
@@ -164,11 +197,4 @@ def page(request: HttpRequest) -> HttpResponse:
         },
         request,
     )
-    return HttpResponse(
-        html,
-        headers={
-            "Content-Security-Policy": POLICY,
-            "Referrer-Policy": "same-origin",
-            "Content-Language": "en",
-        },
-    )
+    return HttpResponse(html, headers={"Content-Language": "en"})

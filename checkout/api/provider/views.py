@@ -50,7 +50,7 @@ class CreatePaymentIntent(ProviderView):
     def post(self, request: Request) -> HttpResponse:
         return self.once(request, lambda order_id: self._create(request, order_id))
 
-    def _create(self, request: Request, order_id: UUID) -> HttpResponse:
+    def _create(self, request: Request, order_id: UUID | None) -> HttpResponse:
         wanted = read(INTENT, self.body_of(request))
         now = timezone.now()
         expires_at = shapes.check_expiry(wanted.get("expiresAt"), now=now)
@@ -69,7 +69,7 @@ class CreatePaymentIntent(ProviderView):
             expires_at=expires_at,
             cause=f"api key {key.prefix}" if key else "buy button",
             now=now,
-            order_id=order_id if key else None,
+            order_id=order_id,
         )
         return answer(shapes.intent_out(order, external_id=external_id))
 
@@ -143,6 +143,8 @@ class RefundOrder(ProviderView):
         wanted = read(REFUND, self.body_of(request))
         order = _find(request, order_id)
         amount = wanted.get("amount")
+        if amount is not None and amount <= 0:
+            raise BadInput("amount must be more than zero")
         refund = refunds.request_refund(
             order_id=order.pk,
             amount_minor=fields.exact_money(amount, order.currency).minor if amount is not None else None,
