@@ -3,7 +3,9 @@ SHELL := /bin/sh
 VENV ?= .venv
 PY = $(VENV)/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test lint types check bench lock messages clean install install-dev
+# Compiled once: every later start takes half the time.
+unexport PYTHONDONTWRITEBYTECODE
+.PHONY: help demo demo-reset test lint types check bench lock clean install install-dev
 
 help:  ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,22 +22,19 @@ test: install-dev  ## Run all tests, on PostgreSQL and on SQLite (ARGS="-k webho
 lint: install-dev  ## Style, format and import contracts
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
-	@$(VENV)/bin/python -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+	@$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()" --no-logo
 
 types: install-dev  ## Static types
-	@$(PY) -m mypy
+	@ENV_FILE=.env.example $(PY) -m mypy
 
 check: install-dev  ## What CI checks before the tests: migrations and a production-like set of variables
 	@sh scripts/check $(PY)
 
-bench: install-dev  ## Measure: creating intents, the checkout page, deliveries per second
-	@$(PY) scripts/bench.py $(ARGS)
+bench: install-dev  ## Measure on this machine: every script in benchmarks/ (a few minutes)
+	@for script in benchmarks/*.py; do echo "### $$script"; $(PY) "$$script" $(ARGS) || exit 1; done
 
 lock: install-dev  ## Write constraints.txt anew from requirements*.txt
 	@sh scripts/lock $(PY)
-
-messages: install-dev  ## Collect and compile the translations (needs gettext)
-	@sh scripts/messages $(PY)
 
 clean:  ## Remove the virtual environment and caches; keeps var/
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles

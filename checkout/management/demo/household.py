@@ -43,6 +43,7 @@ def prepare(*, starts: bool = True) -> None:
 
     With starts=False only the variables of the last start are set, for a command beside a running demo.
     """
+    os.umask(0o077)
     VAR.mkdir(mode=0o700, exist_ok=True)
     if not starts:
         os.environ.update(_environment(port=8000, lab_port=8001, kept=kept_secrets()))
