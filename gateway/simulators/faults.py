@@ -42,6 +42,7 @@ CALLBACK_FAULTS = {
     "reorder": "hold it until a later one has gone out",
     "late": "send it late",
     "drop": "never send it",
+    "reply_lost": "act as if no answer came, and send it again",
     "forged": "sign it with another secret",
     "old_timestamp": "sign it with an old timestamp",
     "two_v1": "two signatures, the second one right",

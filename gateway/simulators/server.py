@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from socketserver import ThreadingMixIn
-from typing import Any
+from typing import Any, Protocol
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from gateway.simulators import home, pages
@@ -44,6 +44,18 @@ LONGEST_BODY = 1024 * 1024
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 
+class Room(Protocol):
+    """One processor in the lab: its own addresses below `/<slug>`, its doors below `/_lab/<slug>`."""
+
+    def start(self, base_url: str) -> None: ...
+
+    def handle(self, request: Request) -> Response | None: ...
+
+    def control(self, request: Request) -> Response | None: ...
+
+    def clear(self, *, with_accounts: bool = False) -> None: ...
+
+
 class Lab:
     """Everything of the lab but its sockets. `handle` is safe to call from many threads."""
 
@@ -63,6 +75,10 @@ class Lab:
             callbacks=self.callbacks,
             stopped=self.stopped,
         )
+        # One line a processor: its slug is its address.
+        self.rooms: dict[str, Room] = {
+            "stripe": self.stripe,
+        }
         self._inbox = InboxRooms(self.inboxes)
         self._control = LabControl(
             faults=self.faults, settings=self.settings, callbacks=self.callbacks, reset=self.reset
@@ -72,7 +88,8 @@ class Lab:
     def start(self, base_url: str) -> None:
         """From now on the lab is reached at this address; what was under way before a restart goes on."""
         self.base_url = base_url
-        self.stripe.start(f"{base_url}/stripe")
+        for slug, room in self.rooms.items():
+            room.start(f"{base_url}/{slug}")
         self.callbacks.resume()
 
     def stop(self) -> None:
@@ -85,7 +102,8 @@ class Lab:
         self.callbacks.clear()
         self.faults.clear()
         self.inboxes.clear_all()
-        self.stripe.clear(with_accounts=with_accounts)
+        for room in self.rooms.values():
+            room.clear(with_accounts=with_accounts)
 
     def handle(self, request: Request) -> Response:
         try:
@@ -105,8 +123,9 @@ class Lab:
             return home.show(self.base_url, self.inboxes.names()) if request.method == "GET" else None
         if path.startswith("/static/"):
             return pages.static(path.removeprefix("/static/"))
-        if path.startswith("/stripe/"):
-            return self.stripe.handle(_below(request, "/stripe"))
+        slug = path[1:].split("/")[0]
+        if room := self.rooms.get(slug):
+            return room.handle(_below(request, f"/{slug}"))
         if path.startswith("/inbox/"):
             return self._inbox.handle(_below(request, "/inbox"))
         if path in {"/_lab", "/_lab/"} or path.startswith("/_lab/"):
@@ -116,8 +135,9 @@ class Lab:
     def _told(self, request: Request) -> Response | None:
         if request.method != "GET" and not request.is_same_origin:
             return text_response("Another site's page may not tell the lab what to do.", 403)
-        if request.path.startswith("/_lab/stripe"):
-            return self.stripe.control(_below(request, "/_lab/stripe"))
+        slug = request.path.removeprefix("/_lab").lstrip("/").split("/")[0]
+        if room := self.rooms.get(slug):
+            return room.control(_below(request, f"/_lab/{slug}"))
         return self._control.handle(_below(request, "/_lab"))
 
 
