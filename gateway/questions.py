@@ -16,6 +16,7 @@ from typing import Protocol
 
 from gateway.money import Money
 from gateway.types import Callback
+from gateway.types import Item as Item  # a line of the fiscal receipt: part of an answer here, of a request there
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,21 +126,6 @@ class Snapshot:
     cancelled_at: datetime | None = None
     reason: str = ""
     expired: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One line of the fiscal receipt (contract: `ofd`). Prices in minor units; `vat` in percent."""
-
-    name: str
-    quantity: int
-    price_minor: int
-    total_minor: int
-    mxik: str = ""
-    package_code: str = ""
-    vat: int | None = None
-    tin: str = ""
-    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,21 @@ class NextAction:
 
 
 @dataclass(frozen=True, slots=True)
+class Item:
+    """One line of the fiscal receipt (contract: `ofd`). Prices in minor units; `vat` in percent."""
+
+    name: str
+    quantity: int
+    price_minor: int
+    total_minor: int
+    mxik: str = ""
+    package_code: str = ""
+    vat: int | None = None
+    tin: str = ""
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentRequest:
     """One try to take money. `reference` is unique for ever and doubles as the idempotency key's stem."""
 
@@ -84,6 +99,7 @@ class PaymentRequest:
     metadata: Mapping[str, str] = field(default_factory=dict)
     method: str = ""  # the processor's own method word where it has several ("cashapp"); empty: its default
     is_mobile: bool = False
+    items: tuple[Item, ...] = ()  # for processors that make the fiscal receipt (Multicard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +141,8 @@ class RefundRequest:
     payment: PaymentRef
     money: Money
     reason: str = ""
+    items: tuple[Item, ...] = ()  # the receipt that replaces the first one
+    card_pan: str = field(default="", repr=False)  # in memory only, on its way to a processor that insists on it
 
 
 @dataclass(frozen=True, slots=True)
