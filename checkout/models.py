@@ -292,6 +292,7 @@ class OrderEvent(models.Model):
         ORDER_CREATED = "order_created", _("Order created")
         PAYMENT_STARTED = "payment_started", _("Payment started")
         PAYMENT_PENDING = "payment_pending", _("Waiting for the buyer")
+        PAYMENT_RESERVED = "payment_reserved", _("Reserved by the processor")
         PAYMENT_PROCESSING = "payment_processing", _("The processor is working on it")
         PAYMENT_AUTHORIZED = "payment_authorized", _("Money held")
         PAYMENT_UNKNOWN = "payment_unknown", _("No clear answer from the processor")

@@ -152,30 +152,40 @@ def cancel_order(*, order_id: UUID, cause: str, now: datetime) -> Order:
 def _close(order_id: UUID, *, into: Order.Status, cause: str, now: datetime) -> Order:
     with transaction.atomic():
         order = transitions.lock_order(order_id)
-        if order.status in (Order.Status.PAID, Order.Status.REFUNDED):
-            raise AlreadyPaid()
         if order.status == into:
             return order
+        is_reserved = into == Order.Status.EXPIRED and payments.is_reserved(order, now=now)
         to_end = payments.not_final(order)
-        if not to_end:
-            if transitions.end_order(order, into, cause=cause, now=now) is transitions.Moved.REFUSED:
-                raise NotPayable(f"The order is {order.status}")
-            return order
-        Order.objects.filter(pk=order.pk).update(closing_until=now + CLOSING_FOR)
+        if is_reserved:
+            # An asking processor may still perform: the reservation's own end comes first.
+            _keep_closed(order, until=now + EXPIRY_AGAIN_AFTER)
+        elif not to_end or order.status in (Order.Status.PAID, Order.Status.REFUNDED):
+            return _end_or_say_why_not(order, into, cause=cause, now=now)
+        else:
+            _keep_closed(order, until=now + CLOSING_FOR)
+    if is_reserved:
+        raise PaymentUnderWay()
     for payment in to_end:  # no transaction is open around these calls
         payments.end_there(payment, cause=cause, now=now)
     with transaction.atomic():
         order = transitions.lock_order(order_id)
-        if order.status in (Order.Status.PAID, Order.Status.REFUNDED):
-            raise AlreadyPaid()
-        if payments.not_final(order):
-            # An expired order stays closed to new payments, and is looked at again a while later.
-            again = now + EXPIRY_AGAIN_AFTER if into == Order.Status.EXPIRED else None
-            Order.objects.filter(pk=order.pk).update(closing_until=again)
-            raise PaymentUnderWay()
-        if transitions.end_order(order, into, cause=cause, now=now) is transitions.Moved.REFUSED:
-            raise NotPayable(f"The order is {order.status}")
-        return order
+        if order.status in (Order.Status.PAID, Order.Status.REFUNDED) or not payments.not_final(order):
+            return _end_or_say_why_not(order, into, cause=cause, now=now)
+        # An expired order stays closed to new payments, and is looked at again a while later.
+        _keep_closed(order, until=now + EXPIRY_AGAIN_AFTER if into == Order.Status.EXPIRED else None)
+    raise PaymentUnderWay()
+
+
+def _end_or_say_why_not(order: Order, into: Order.Status, *, cause: str, now: datetime) -> Order:
+    if order.status in (Order.Status.PAID, Order.Status.REFUNDED):
+        raise AlreadyPaid()
+    if transitions.end_order(order, into, cause=cause, now=now) is transitions.Moved.REFUSED:
+        raise NotPayable(f"The order is {order.status}")
+    return order
+
+
+def _keep_closed(order: Order, *, until: datetime | None) -> None:
+    Order.objects.filter(pk=order.pk).update(closing_until=until)
 
 
 def expire_due_orders(*, now: datetime, limit: int = 100) -> int:

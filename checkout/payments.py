@@ -15,7 +15,7 @@ from django.db.models import F, Q
 
 from checkout import transitions
 from checkout.errors import AlreadyPaid, MethodNotAvailable, NotPayable, PaymentUnderWay, ProcessorTrouble
-from checkout.models import Order, Payment
+from checkout.models import Order, Payment, ProcessorTransaction
 from checkout.statuses import can_be_paid
 from checkout.transitions import Moved
 from gateway import errors, registry
@@ -62,7 +62,7 @@ def offers_for(order: Order, *, now: datetime) -> list[Offer]:
     for slug, processor in registry.PROCESSORS.items():
         if processor.check_money(order.money):
             continue
-        account = accounts.find_account(provider=order.provider, processor=slug, mode=Mode(order.mode))
+        account = _account_for(order, slug)
         if account is None:
             continue
         for method, name in _METHODS.get(slug, [("", processor.name)]):
@@ -74,13 +74,20 @@ def offers_for(order: Order, *, now: datetime) -> list[Offer]:
 def why_no_offer(order: Order) -> str:
     """The processor's objection to the amount, where it is the amount; "" where it is something else."""
     for slug, processor in registry.PROCESSORS.items():
-        if accounts.find_account(provider=order.provider, processor=slug, mode=Mode(order.mode)) is None:
+        if _account_for(order, slug) is None:
             continue
         if (not processor.capabilities.currencies or order.currency in processor.capabilities.currencies) and (
             objection := processor.check_money(order.money)
         ):
             return objection
     return ""
+
+
+def _account_for(order: Order, processor: str) -> MerchantAccount | None:
+    """The account that takes this order's money there: a business has its own or none."""
+    return accounts.find_account(
+        provider=order.provider, processor=processor, mode=Mode(order.mode), business_id=order.business_id
+    )
 
 
 def _is_available(account: MerchantAccount, *, currency: str, method: str, now: datetime) -> bool:
@@ -112,7 +119,11 @@ def start_payment(*, order_id: UUID, processor: str, is_mobile: bool, cause: str
     if payment is None:
         for former in to_end:
             end_there(former, cause=cause, now=now)
-        payment, _ = _claim_try(order_id, processor=processor, offer=offer, cause=cause, now=now, ended=True)
+        try:
+            payment, _ = _claim_try(order_id, processor=processor, offer=offer, cause=cause, now=now, ended=True)
+        except PaymentUnderWay:
+            Order.objects.filter(pk=order_id).update(closing_until=None)  # it did not end: nothing is closing any more
+            raise
     if payment is None or payment.status != Status.CREATED or payment.processor_ref:
         assert payment is not None  # with `ended`, what cannot be ended raises
         return payment
@@ -141,7 +152,6 @@ def _claim_try(
             raise MethodNotAvailable()
         to_end = not_final(order)
         if to_end and ended:
-            Order.objects.filter(pk=order.pk).update(closing_until=None)
             # A former try that was refused and does not want to end cannot be followed by another one.
             raise PaymentUnderWay()
         if to_end:
@@ -303,6 +313,9 @@ def _plan_question(payment: Payment, moved: Moved, *, now: datetime) -> None:
     """A payment that moved into waiting is asked about on the ladder, in case its callback never comes."""
     if moved is not Moved.MOVED or payment.status not in Payment.OPEN:
         return
+    if not registry.get(payment.processor).capabilities.has_status:
+        Payment.objects.filter(pk=payment.pk).update(next_ask_at=None)  # it asks us, there is nobody to ask
+        return
     ladder = UNKNOWN_LADDER if payment.status == Status.UNKNOWN else PENDING_LADDER
     payment.asked, payment.next_ask_at = 0, now + timedelta(seconds=ladder[0])
     Payment.objects.filter(pk=payment.pk).update(asked=0, next_ask_at=payment.next_ask_at)
@@ -333,6 +346,11 @@ def not_final(order: Order) -> list[Payment]:
     )
 
 
+def is_reserved(order: Order, *, now: datetime) -> bool:
+    """Whether a processor that asks first holds a reservation of the order that is alive."""
+    return order.processor_transactions.filter(state=ProcessorTransaction.State.CREATED, expires_at__gt=now).exists()
+
+
 def end_there(payment: Payment, *, cause: str, now: datetime) -> Moved:
     """Ask the processor to end a payment and record its truth, which may be that the money is taken.
 
@@ -340,6 +358,9 @@ def end_there(payment: Payment, *, cause: str, now: datetime) -> Moved:
     """
     if payment.status == Status.REVIEW:
         return Moved.REFUSED
+    if registry.get(payment.processor).capabilities.asks_first:
+        # It cannot take money without asking us: ended on our side, its later Perform is refused.
+        return _end(payment.pk, Status.CANCELLED, cause=cause, note="", now=now)
     if not payment.processor_ref and now - payment.created_at < NEVER_ARRIVED_AFTER:
         return Moved.REFUSED  # its create may be on its way this very moment
     adapter = accounts.adapter_for(payment.account, now=now)
@@ -424,7 +445,11 @@ def ask_payment(*, payment_id: UUID, now: datetime) -> bool:
 def _must_end(payment: Payment, *, now: datetime) -> bool:
     if payment.order.status in (Order.Status.PAID, Order.Status.REFUNDED, Order.Status.CANCELLED, Order.Status.EXPIRED):
         return True
-    return payment.status not in Payment.OPEN and payment.order.expires_at <= now
+    if payment.status in Payment.OPEN:
+        return False
+    # A refused try that its processor still keeps open: ended when its time is over, or another try is under way.
+    is_over = payment.order.expires_at <= now
+    return is_over or payment.order.payments.filter(status__in=Payment.OPEN).exclude(pk=payment.pk).exists()
 
 
 def _ask(payment: Payment, *, now: datetime) -> None:

@@ -5,6 +5,7 @@ then payment, then refund. It writes the status, the event with its number, and 
 together, so that after a crash there is no state without its event and no event without its delivery.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -12,8 +13,9 @@ from uuid import UUID
 
 from django.db import transaction
 
-from checkout import notifications
-from checkout.models import Order, OrderEvent, Payment, Refund
+from checkout import notifications, siblings
+from checkout.models import Order, OrderEvent, Payment, ProcessorTransaction, Refund
+from gateway import registry
 from gateway.money import Money
 from gateway.types import Failure, PaymentReport
 
@@ -68,9 +70,10 @@ class Moved(StrEnum):
 
 
 def lock_order(order_id: UUID) -> Order:
-    """The order, locked until the transaction ends. Order.DoesNotExist."""
+    """The order, locked until the transaction ends, and before it its siblings, by id. Order.DoesNotExist."""
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("an order is locked inside a transaction")
+    siblings.lock_family(order_id)
     return Order.objects.select_for_update(of=("self",)).select_related("provider").get(pk=order_id)
 
 
@@ -167,7 +170,7 @@ def capture(payment: Payment, *, money: Money, cause: str, now: datetime) -> Mov
     if payment.status == PaymentStatus.CAPTURED:
         return Moved.ALREADY_THERE
     was_ended = order.status in ENDED
-    pays = order.status in UNPAID
+    pays = order.status in UNPAID and not siblings.is_any_paid(order)
     _write(
         payment,
         now=now,
@@ -203,6 +206,19 @@ def capture(payment: Payment, *, money: Money, cause: str, now: datetime) -> Mov
     if was_ended and order.provider is not None and order.provider.refunds_late_captures:
         _refund_late_capture(payment, now=now)
     return Moved.MOVED
+
+
+def end_the_rest(order: Order, *, now: datetime) -> None:
+    """What is still open could take the money a second time: a reservation ends here and now, since its processor
+    asks us first; the rest is ended at its processor by the ladder of questions.
+    """
+    still_open = order.payments.filter(is_final_there=False).exclude(status=PaymentStatus.CAPTURED)
+    for payment in still_open:
+        payment.order = order
+        if registry.get(payment.processor).capabilities.asks_first:
+            end_payment(payment, PaymentStatus.CANCELLED, cause="paid otherwise", now=now)
+        elif payment.status != PaymentStatus.REVIEW:
+            _write(payment, now=now, next_ask_at=now)
 
 
 def _refund_late_capture(payment: Payment, *, now: datetime) -> None:
@@ -273,6 +289,10 @@ def end_payment(payment: Payment, status: PaymentStatus, *, cause: str, now: dat
         _write(payment, now=now, is_final_there=True, next_ask_at=None)
         return Moved.ALREADY_THERE
     _write(payment, now=now, status=status, is_final_there=True, next_ask_at=None, failure_message=note[:500])
+    # Its processor's transaction ends with it, so that a later Perform, Complete or Confirm is refused.
+    ProcessorTransaction.objects.filter(payment=payment, state=ProcessorTransaction.State.CREATED).update(
+        state=ProcessorTransaction.State.CANCELLED, cancelled_at=now, is_expired=status == PaymentStatus.EXPIRED
+    )
     kind = {
         PaymentStatus.CANCELLED: Kind.PAYMENT_CANCELLED,
         PaymentStatus.EXPIRED: Kind.PAYMENT_EXPIRED,
@@ -323,6 +343,30 @@ def adopt_facts(payment: Payment, report: PaymentReport, *, now: datetime) -> No
         facts["pay_url"] = report.next_action.url
         facts["pay_mobile_url"] = report.next_action.mobile_url
     facts = {name: value for name, value in facts.items() if getattr(payment, name) != value}
+    if facts:
+        _write(payment, now=now, **facts)
+
+
+def reserved(payment: Payment, *, transaction_ref: str, cause: str, now: datetime) -> None:
+    """An asking processor holds the order for a transaction of its own; no money has moved."""
+    record(
+        payment.order,
+        Kind.PAYMENT_RESERVED,
+        cause=cause,
+        now=now,
+        payment=payment,
+        data={"transaction": transaction_ref},
+        **_if_waiting(payment.order, OrderStatus.PENDING),
+    )
+
+
+def keep_reference(payment: Payment, processor_ref: str, details: Mapping[str, str], *, now: datetime) -> None:
+    """The processor's own id of a payment that it asks about, and what else it tells of it."""
+    facts: dict[str, Any] = {}
+    if payment.processor_ref != processor_ref:
+        facts["processor_ref"] = processor_ref[:200]
+    if any(payment.processor_data.get(name) != text for name, text in details.items()):
+        facts["processor_data"] = {**payment.processor_data, **details}
     if facts:
         _write(payment, now=now, **facts)
 

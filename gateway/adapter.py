@@ -47,6 +47,7 @@ class Capabilities:
     can_capture: bool = False
     has_status: bool = True
     currencies: frozenset[str] = frozenset()  # empty: any
+    reservation_seconds: int = 0  # how long a processor that asks first may hold an order before it performs
     opens_app: bool = False  # the buyer's page opens in a new tab while ours waits
     # Where the Pay button may lead, redirects on the way included: sources for the page's `form-action`.
     page_sources: frozenset[str] = frozenset()

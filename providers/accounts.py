@@ -39,14 +39,16 @@ def house_credentials(processor: str, mode: Mode) -> dict[str, str]:
     return given
 
 
-def find_account(*, provider: Provider | None, processor: str, mode: Mode) -> MerchantAccount | None:
-    """The provider's default account at the processor, else the house account, else None."""
+def find_account(
+    *, provider: Provider | None, processor: str, mode: Mode, business_id: str = ""
+) -> MerchantAccount | None:
+    """The provider's account at the processor for a business; without one its default, else the house account."""
     if provider is not None:
         account = MerchantAccount.objects.filter(
-            provider=provider, business_id="", processor=processor, mode=mode.value, retired_at=None
+            provider=provider, business_id=business_id, processor=processor, mode=mode.value, retired_at=None
         ).first()
-        if account is not None:
-            return account if account.is_usable else None
+        if account is not None or business_id:
+            return account if account is not None and account.is_usable else None
     return _house_account(processor, mode)
 
 
@@ -86,6 +88,19 @@ def adapter_for(account: MerchantAccount, *, now: datetime) -> Adapter:
     )
 
 
+def problems_with(*, processor: str, mode: Mode, credentials: Mapping[str, str]) -> dict[str, str]:
+    """Field → what is wrong with it; {} for credentials that can be saved."""
+    entry = registry.get(processor)
+    fields = {field.name for field in entry.credential_fields}
+    problems = {name: "unknown field" for name in credentials if name not in fields}
+    problems |= {
+        field.name: "is required"
+        for field in entry.credential_fields
+        if field.is_required and not credentials.get(field.name, "").strip()
+    }
+    return problems or entry.check_credentials(credentials, mode)
+
+
 def save_credentials(
     *,
     provider: Provider,
@@ -101,15 +116,7 @@ def save_credentials(
     Where an identity field changes (shop, store, service or merchant id) a new account is made and the old
     one retires; otherwise the secrets are replaced and the old ones verify callbacks for 72 hours more.
     """
-    entry = registry.get(processor)
-    fields = {field.name for field in entry.credential_fields}
-    problems = {name: "unknown field" for name in credentials if name not in fields}
-    problems |= {
-        field.name: "is required"
-        for field in entry.credential_fields
-        if field.is_required and not credentials.get(field.name, "").strip()
-    }
-    problems = problems or entry.check_credentials(credentials, mode)
+    problems = problems_with(processor=processor, mode=mode, credentials=credentials)
     if problems:
         raise BadCredentials(problems)
     text = json.dumps(dict(sorted(credentials.items())))

@@ -219,6 +219,7 @@ def test_cancel_without_a_clear_answer_is_refused_and_nothing_is_said(lab):
         orders.cancel_order(order_id=order.pk, cause="provider", now=later(seconds=0))
     order.refresh_from_db()
     assert order.status in ("pending", "processing") and told(order) == []
+    assert order.closing_until is None  # the buyer may go on paying
     payments.ask_due_payments(now=later(seconds=5))
     assert orders.cancel_order(order_id=order.pk, cause="provider", now=later(seconds=6)).status == "cancelled"
     assert lab.payment(payment.processor_ref)["status"] == "canceled"
