@@ -8,9 +8,11 @@ import hmac
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from gateway import registry
 from gateway.adapter import Adapter, AdapterConfig
@@ -101,6 +103,36 @@ def problems_with(*, processor: str, mode: Mode, credentials: Mapping[str, str])
     return problems or entry.check_credentials(credentials, mode)
 
 
+def caller_digest(processor: str, credential: str) -> str:
+    """What finds the accounts of a caller at a shared address: a digest keyed with our own secret."""
+    if not credential:
+        return ""
+    key = settings.SECRET_KEY.encode()
+    return hmac.new(key, json.dumps(["caller", processor, credential]).encode(), hashlib.sha256).hexdigest()
+
+
+def find_callers(*, processor: str, credential: str, account_id: UUID | None, now: datetime) -> list[MerchantAccount]:
+    """The accounts that a presented credential stands for; a rotated one counts until its overlap ends.
+
+    Retired accounts are among them: they still answer for their own transactions.
+    """
+    digest = caller_digest(processor, credential)
+    found = MerchantAccount.objects.filter(processor=processor).filter(
+        Q(caller_digest=digest) | Q(previous_caller_digest=digest, previous_until__gt=now)
+    )
+    if account_id is not None:
+        found = found.filter(pk=account_id)
+    return list(found.order_by("created_at"))
+
+
+def valid_credentials_of(account: MerchantAccount, *, now: datetime) -> list[dict[str, str]]:
+    """The present credentials, then the former ones while they still verify."""
+    found = [credentials_of(account)]
+    if account.previous_credentials and account.previous_until and account.previous_until > now:
+        found.append(json.loads(account.previous_credentials.reveal()))
+    return found
+
+
 def save_credentials(
     *,
     provider: Provider,
@@ -135,12 +167,19 @@ def save_credentials(
         elif account.credentials.reveal() != text:
             account.previous_credentials = Sealed(account.credentials.reveal())
             account.previous_until = now + PREVIOUS_SECRETS_FOR
+            account.previous_caller_digest = account.caller_digest
         account.credentials = Sealed(text)
         account.availability = {}  # other credentials, other capabilities
         account.identity_digest = identity
+        account.caller_digest = _caller_digest_of(processor, credentials)
         account.business_name = business_name or account.business_name
         account.save()
     return account
+
+
+def _caller_digest_of(processor: str, credentials: Mapping[str, str]) -> str:
+    protocol = registry.PROTOCOLS.get(processor)
+    return caller_digest(processor, protocol.credential_of(credentials)) if protocol else ""
 
 
 def _identity_digest(processor: str, credentials: Mapping[str, str]) -> str:

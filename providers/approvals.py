@@ -93,7 +93,10 @@ def payload_of(approval: Approval) -> dict[str, Any]:
 
 
 def approve(approval_id: UUID | str, by: AbstractBaseUser, now: datetime) -> Approval:
-    """Say yes. Raises SamePerson and NotWaiting; the caller then does the act in the same transaction."""
+    """Say yes. Raises SamePerson and NotWaiting; the caller then does the act in the same transaction.
+
+    The answer still carries its payload (`payload_of`); the row does not any more.
+    """
     return _decide(approval_id, by, now, Approval.State.APPROVED, "approval_given")
 
 
@@ -117,9 +120,13 @@ def _decide(approval_id: UUID | str, by: AbstractBaseUser, now: datetime, state:
             raise SamePerson("Only who asked for it can take it back")
         if state != Approval.State.WITHDRAWN and is_own:
             raise SamePerson
+        approval.payload.reveal()  # opened before the row forgets it
         # SQLite ignores row locks: the conditional update decides who was first on both engines.
         moved = Approval.objects.filter(pk=approval.pk, state=Approval.State.WAITING).update(
-            state=state, decided_by_id=by.pk, decided_at=now
+            state=state,
+            decided_by_id=by.pk,
+            decided_at=now,
+            payload="",  # what was asked for may hold credentials: it is kept until the decision, not longer
         )
         if not moved:
             raise NotWaiting

@@ -1,0 +1,256 @@
+"""Orders: a list that finds, and one page per order that explains. Read-only; acts are in `order_acts`."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from unfold.dataclasses import SearchResult
+
+from checkout import refunds
+from checkout.admin.order_acts import OrderActs
+from checkout.admin.words import timeline
+from checkout.models import CallbackRecord, Order, Payment, Refund
+from gateway import registry
+from providers import backoffice
+from providers.models import Approval, Provider
+from webhooks.admin import answer_of
+from webhooks.models import Delivery
+
+FOUND = 200  # rows of one external id or reference that a search lists at most
+SHORTEST_PREFIX = 8  # characters of an order id that are enough to look it up by
+
+
+class ProcessorFilter(admin.SimpleListFilter):
+    title = "processor"
+    parameter_name = "processor"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(entry.slug, entry.name) for entry in registry.PROCESSORS.values()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        if not self.value():
+            return queryset
+        return queryset.filter(Exists(Payment.objects.filter(order=OuterRef("pk"), processor=self.value())))
+
+
+class AttentionFilter(admin.SimpleListFilter):
+    """What a person should look at."""
+
+    title = "needs attention"
+    parameter_name = "attention"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [
+            ("review", "under review"),
+            ("unknown", "outcome unknown"),
+            ("duplicate", "paid twice"),
+            ("late", "paid late"),
+            ("same_external_id", "same external id"),
+            ("disputed", "disputed"),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        payments = Payment.objects.all()
+        match self.value():
+            case "review":
+                return queryset.filter(pk__in=payments.filter(status="review").values("order_id"))
+            case "unknown":
+                return queryset.filter(pk__in=payments.filter(status="unknown").values("order_id"))
+            case "duplicate":
+                kept = payments.filter(is_duplicate=True, refunded_minor__lt=F("captured_minor"))
+                return queryset.filter(pk__in=kept.values("order_id"))
+            case "disputed":
+                return queryset.filter(pk__in=payments.filter(is_disputed=True).values("order_id"))
+            case "late":
+                return queryset.filter(is_late=True)
+            case "same_external_id":
+                return queryset.filter(shares_external_id=True)
+        return queryset
+
+
+@admin.register(Order)
+class OrderAdmin(OrderActs):
+    list_display = ["order_id", "state", "amount", "provider_shown", "external_id", "bought", "made"]
+    list_display_links = ["order_id"]
+    list_filter = ["status", "mode", AttentionFilter, ProcessorFilter, "provider", "created_at"]
+    list_select_related = ["provider"]
+    search_fields = ["id"]
+    search_help_text = "An order id (or how it begins), your external id, a checkout token, a processor's reference"
+    ordering = ["-id"]  # ids sort by time, and this index is there
+
+    # --- the list ----------------------------------------------------------------------------------------------
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
+        payments = Payment.objects.filter(order=OuterRef("pk"))
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                has_review=Exists(payments.filter(status="review")),
+                has_unknown=Exists(payments.filter(status="unknown")),
+                has_duplicate=Exists(payments.filter(is_duplicate=True)),
+            )
+        )
+
+    @admin.display(description="Order", ordering="id")
+    def order_id(self, order: Order) -> str:
+        return format_html('<span class="mono">{}</span>', order.pk)
+
+    @admin.display(description="State", ordering="status")
+    def state(self, order: Order) -> str:
+        return mark_safe("".join(badges_of(order)))  # noqa: S308  # badges escape what they say
+
+    @admin.display(description="Amount", ordering="amount_minor")
+    def amount(self, order: Order) -> str:
+        return format_html('<span class="num">{}</span>', backoffice.money(order.amount_minor, order.currency))
+
+    @admin.display(description="Provider", ordering="provider__name")
+    def provider_shown(self, order: Order) -> str:
+        return order.provider_name or "–"
+
+    @admin.display(description="Bought")
+    def bought(self, order: Order) -> str:
+        what = order.service_name or order.description or "–"
+        return f"{what} × {order.quantity}" if order.quantity > 1 else what
+
+    @admin.display(description="Made", ordering="id")
+    def made(self, order: Order) -> str:
+        return backoffice.when(order.created_at)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
+    ) -> tuple[QuerySet[Order], bool]:
+        return search(queryset, search_term), False
+
+    # --- the page ----------------------------------------------------------------------------------------------
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        order = self.row(request, object_id)
+        payments = list(order.payments.select_related("account"))
+        made_refunds = list(Refund.objects.filter(payment__order=order).select_related("payment"))
+        deliveries = Delivery.objects.filter(order_id=order.pk).order_by("sequence", "id").prefetch_related("tries")
+        waiting = Approval.objects.filter(state=Approval.State.WAITING)
+        ids = [str(payment.pk) for payment in payments]
+        waiting = waiting.filter(
+            Q(target_type="payment", target_id__in=ids)
+            | Q(pk__in=[refund.approval_id for refund in made_refunds if refund.approval_id])
+        )
+        return self.page(
+            request,
+            "staff/order.html",
+            f"Order {order.pk}",
+            {
+                "order": order,
+                "badges": badges_of(order),
+                "now": timezone.now(),
+                "payments": [
+                    {
+                        "row": payment,
+                        "meaning": backoffice.PAYMENT_MEANING[payment.status],
+                        "remaining": refunds.remaining_minor(payment) if payment.captured_minor else 0,
+                        "can_refund": request.user.has_perm("checkout.make_refund"),
+                        "can_settle": payment.status == "review" and request.user.has_perm("checkout.settle_review"),
+                    }
+                    for payment in payments
+                ],
+                "refunds": [(refund, backoffice.REFUND_MEANING[refund.status]) for refund in made_refunds],
+                "timeline": timeline(order.events.all(), order.currency),
+                "callbacks": [
+                    (record, backoffice.VERDICT_MEANING[record.verdict])
+                    for record in CallbackRecord.objects.filter(order_id=order.pk).order_by("-id")[:50]
+                ],
+                "deliveries": [
+                    (row, backoffice.DELIVERY_MEANING[row.state], answer_of(row)) for row in deliveries[:50]
+                ],
+                "waiting": waiting.select_related("requested_by"),
+                "can_cancel": request.user.has_perm("checkout.cancel_order")
+                and order.status in ("created", "pending", "processing", "failed"),
+                "can_ask": any(payment.status in Payment.OPEN for payment in payments),
+                "may_replay": request.user.has_perm("webhooks.replay_delivery"),
+                "may_see_deliveries": request.user.has_perm("webhooks.view_delivery"),
+                "others": Order.objects.filter(provider=order.provider, external_id=order.external_id).exclude(
+                    pk=order.pk
+                )[:5]
+                if order.shares_external_id
+                else [],
+            },
+        )
+
+
+def badges_of(order: Order) -> list[SafeString]:
+    """State first, then the mode where it is test, then what asks for attention."""
+    words = [backoffice.badge(order.get_status_display(), backoffice.ORDER_MEANING[order.status])]
+    if order.mode == "test":
+        words.append(backoffice.mode_badge("test"))
+    if order.status == "paid" and order.refunded_minor:
+        words.append(backoffice.badge("partly refunded", backoffice.INFO))
+    if getattr(order, "has_review", False):
+        words.append(backoffice.badge("under review", backoffice.BAD))
+    if getattr(order, "has_unknown", False):
+        words.append(backoffice.badge("outcome unknown", backoffice.WAIT))
+    if getattr(order, "has_duplicate", False):
+        words.append(backoffice.badge("paid twice", backoffice.BAD))
+    if order.is_late:
+        words.append(backoffice.badge("paid late", backoffice.WAIT))
+    if order.shares_external_id:
+        words.append(backoffice.badge("same external id", backoffice.WAIT))
+    return words
+
+
+# --- finding ------------------------------------------------------------------------------------------------------
+
+
+def search(queryset: QuerySet[Order], text: str) -> QuerySet[Order]:
+    """By any id that names an order.
+
+    The ids are looked up first, each way by its own index: with an OR of subqueries the database would read
+    the whole table.
+    """
+    term = text.strip()
+    if not term:
+        return queryset
+    if term.startswith("tok_"):
+        return queryset.filter(token=term)
+    found: list[UUID] = []
+    ends = _range_of(term)
+    if ends is not None:
+        if ends[0] != ends[1] and Order.objects.filter(pk__range=ends).exists():
+            return queryset.filter(pk__range=ends)
+        found += [ends[0], *Payment.objects.filter(pk=ends[0]).values_list("order_id", flat=True)]
+        found += Refund.objects.filter(pk=ends[0]).values_list("payment__order_id", flat=True)
+    references = Payment.objects.filter(processor__in=list(registry.PROCESSORS), processor_ref=term)
+    found += references.values_list("order_id", flat=True)[:FOUND]
+    providers = list(Provider.objects.values_list("pk", flat=True))
+    found += Order.objects.filter(provider__in=providers, external_id=term).values_list("pk", flat=True)[:FOUND]
+    return queryset.filter(pk__in=found)
+
+
+def _range_of(text: str) -> tuple[UUID, UUID] | None:
+    """The ids that begin like this: both ends the same for a whole id, None for what cannot begin one."""
+    plain = text.replace("-", "").lower()
+    if not SHORTEST_PREFIX <= len(plain) <= 32 or any(letter not in "0123456789abcdef" for letter in plain):
+        return None
+    return UUID(plain.ljust(32, "0")), UUID(plain.ljust(32, "f"))
+
+
+def find(request: HttpRequest, text: str) -> list[SearchResult]:
+    """For the search that opens with Ctrl+K."""
+    if not request.user.has_perm("checkout.view_order"):
+        return []
+    return [
+        SearchResult(
+            title=f"Order {order.pk}",
+            description=f"{backoffice.money(order.amount_minor, order.currency)}, {order.get_status_display()}",
+            link=reverse("admin:checkout_order_change", args=[order.pk]),
+            icon="receipt_long",
+        )
+        for order in search(Order.objects.order_by("-id"), text)[:10]
+    ]
