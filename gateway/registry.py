@@ -2,8 +2,12 @@
 
 from gateway.adapter import Processor
 from gateway.adapters import stripe
+from gateway.questions import AskingProtocol
 
 PROCESSORS: dict[str, Processor] = {processor.slug: processor for processor in (stripe.PROCESSOR,)}
+
+# Those that ask us first, and the protocol they speak.
+PROTOCOLS: dict[str, AskingProtocol] = {}
 
 
 def get(slug: str) -> Processor:
