@@ -9,7 +9,6 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import cast
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -92,11 +91,12 @@ def digest_of_body(body: dict[str, object], *, without: frozenset[str]) -> str:
 
 def begin(wish: Wish, *, now: datetime) -> Claim | Answer:
     """Claim the work, or get the answer it had. IdempotencyMismatch, StillRunning."""
+    resource_id = uuid7()
     record = IdempotencyRecord(
         scope=wish.scope,
         key_digest=wish.key_digest,
         body_digest=wish.body_digest,
-        resource_id=uuid7(),
+        resource_id=resource_id,
         lease_until=now + LEASE,
         created_at=now,
         expires_at=now + KEPT_FOR,
@@ -106,7 +106,7 @@ def begin(wish: Wish, *, now: datetime) -> Claim | Answer:
             record.save(force_insert=True)
     except IntegrityError:
         return _begin_again(wish, now=now)
-    return Claim(record.pk, record.resource_id, now + LEASE)
+    return Claim(record.pk, resource_id, now + LEASE)
 
 
 def _begin_again(wish: Wish, *, now: datetime) -> Claim | Answer:
@@ -123,7 +123,7 @@ def _begin_again(wish: Wish, *, now: datetime) -> Claim | Answer:
         if record.lease_until is not None and record.lease_until > now:
             raise StillRunning()
     # Of all who see the same end of a lease, the statement below lets one through.
-    resource_id = uuid7() if is_over else record.resource_id
+    resource_id = record.resource_id if record.resource_id and not is_over else uuid7()
     free = IdempotencyRecord.objects.filter(pk=record.pk, lease_until=record.lease_until, expires_at=record.expires_at)
     if is_over:
         taken = free.update(
@@ -144,7 +144,7 @@ def _begin_again(wish: Wish, *, now: datetime) -> Claim | Answer:
 def keep(claim: Claim, answer: Answer) -> None:
     """The work is done: say this answer again for the rest of the day."""
     text = json.dumps({"status": answer.status, "body": answer.body})
-    field = cast(EncryptedField, IdempotencyRecord._meta.get_field("answer"))
+    field: EncryptedField = IdempotencyRecord._meta.get_field("answer")
     sealed = seal(text, bound_to=field.bound_to(IdempotencyRecord(pk=claim.record_id)))
     _mine(claim).update(answer=sealed, lease_until=None)
 

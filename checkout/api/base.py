@@ -13,10 +13,10 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from checkout import idempotency
+from checkout.api.authentication import key_of, provider_of
 from checkout.api.bodies import OnlyJSON, StrictJSONParser, answer_text
 from checkout.api.errors import BadInput
 from gateway.types import Mode
-from providers.models import ApiKey, Provider
 
 CREDENTIALS = frozenset({"apiKey"})  # body fields that are left out when two bodies are compared
 
@@ -58,11 +58,9 @@ class DialectView(APIView):
         key = request.headers.get("Idempotency-Key")
         if key is None or request.auth is None:
             return work(None)
-        provider: Provider = request.user
-        api_key: ApiKey = request.auth
         wish = idempotency.Wish(
-            owner=str(provider.pk),
-            mode=Mode(api_key.mode),
+            owner=str(provider_of(request).pk),
+            mode=Mode(key_of(request).mode),
             method=request.method or "",
             path=request.path,
             key=idempotency.check_key(key),

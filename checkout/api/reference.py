@@ -116,9 +116,9 @@ def _code_marked(text: str) -> SafeString:
     return mark_safe("".join(f"<code>{part}</code>" if odd % 2 else part for odd, part in enumerate(parts)))  # noqa: S308  (escaped above)
 
 
+_PLACES = ["path", "query", "body", "header"]  # what one fills in first
 _EXAMPLES = {
     ("createPaymentIntent", "externalId"): "ORDER-1001",
-    ("createPaymentIntent", "amount"): "",
 }
 # The key is given once for the whole page.
 _NOT_ASKED = {"apiKey"}
@@ -167,7 +167,7 @@ def _call(method: str, path: str, operation: dict[str, Any]) -> Call:
         path=path,
         summary=operation["summary"],
         description=operation["description"],
-        inputs=tuple(inputs),
+        inputs=tuple(sorted(inputs, key=lambda given: _PLACES.index(given.place))),
         answers=answers,
         takes_body_key=takes_body_key,
     )
@@ -180,9 +180,16 @@ def _body_input(operation: str, name: str, field: dict[str, Any], is_required: b
         kind=field.get("type", "string"),
         is_required=is_required,
         help=field.get("description", ""),
-        choices=tuple(choice for choice in field.get("enum", ()) if choice),
+        choices=_choices_in(field),
         example=_EXAMPLES.get((operation, name), ""),
     )
+
+
+def _choices_in(field: dict[str, Any]) -> tuple[str, ...]:
+    """The values of an enumeration, which the generator moves into components of their own."""
+    parts = [field, *field.get("oneOf", ()), *field.get("allOf", ())]
+    shapes = [openapi()["components"]["schemas"][part["$ref"].rpartition("/")[2]] for part in parts if "$ref" in part]
+    return tuple(choice for shape in [field, *shapes] for choice in shape.get("enum", ()) if choice)
 
 
 @require_safe

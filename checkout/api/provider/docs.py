@@ -1,5 +1,7 @@
 """The Provider API as OpenAPI tells it. Nothing here runs in a call; tests hold the answers against it."""
 
+from typing import Any
+
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
@@ -8,7 +10,8 @@ from checkout.api.provider.shapes import PaymentIntentIn, RefundIn
 from checkout.models import Order
 
 TAG = ["Provider API"]
-KEYS = [{"apiKeyHeader": []}, {"bearer": []}]  # one or the other
+KEYS: list[Any] = [{"apiKeyHeader": []}, {"bearer": []}]  # one or the other
+KEYS_OR_NONE: list[Any] = [*KEYS, {}]
 SECURITY_SCHEMES = {
     "apiKeyHeader": {"type": "apiKey", "in": "header", "name": "x-api-key"},
     "bearer": {"type": "http", "scheme": "bearer"},
@@ -104,7 +107,7 @@ def _refused(*codes: int) -> dict[int, OpenApiResponse]:
 create_payment_intent = extend_schema(
     operation_id="createPaymentIntent",
     tags=TAG,
-    auth=[*KEYS, {}],
+    auth=KEYS_OR_NONE,
     summary="Create a payment intent",
     description="Opens an order and answers the address of its checkout page. With a key the provider's linked "
     "service is sold; with `serviceId` alone it is the public buy button.",
