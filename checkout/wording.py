@@ -304,7 +304,7 @@ ERRORS: dict[str, tuple[object, object, object]] = {  # what → (heading, what 
     "403": (
         gettext_lazy("This is not allowed"),
         gettext_lazy("Nothing was changed."),
-        gettext_lazy("Open the page again from its own address."),
+        gettext_lazy("Go back, load the page again and try once more."),
     ),
     "404": (
         gettext_lazy("There is no such page"),

@@ -8,6 +8,6 @@ _PHONE = re.compile(r"iPhone|iPod|Android.+Mobile|Windows Phone", re.IGNORECASE)
 
 
 def is_phone(request: HttpRequest) -> bool:
-    """By the browser's own hint where it gives one; tablets count as desktops, their screens show a QR code."""
-    hint = request.headers.get("Sec-CH-UA-Mobile", "")
-    return hint == "?1" or (not hint and bool(_PHONE.search(request.headers.get("User-Agent", ""))))
+    """Tablets count as desktops: their screens show the QR code as well."""
+    says_so = request.headers.get("Sec-CH-UA-Mobile", "") == "?1"
+    return says_so or bool(_PHONE.search(request.headers.get("User-Agent", "")))

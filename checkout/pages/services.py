@@ -13,6 +13,7 @@ from checkout.errors import AmountRefused, CheckoutError, MethodNotAvailable
 from checkout.models import Order
 from checkout.pages import language, site
 from checkout.pages.answer import SITE_COOKIE, chosen_site_language, is_from_elsewhere, page
+from checkout.pages.sheet import size_of
 from gateway.money import Money, exponent_of
 from gateway.types import Mode
 from providers.models import Service
@@ -97,6 +98,7 @@ def _page(
             "seller": seller,
             "mark": next((letter for letter in seller if letter.isalnum()), "•").upper(),
             "price": display.money(price, lang),
+            "price_size": size_of(display.money(price, lang)),
             "price_money": price,
             "places": exponent_of(price.currency),
             "is_test": _mode() == Mode.TEST,

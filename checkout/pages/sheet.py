@@ -188,7 +188,7 @@ def sheet_of(look: Look, *, request: HttpRequest, notice: Notice | None, lang: s
         seller=seller,
         mark=next((letter for letter in seller if letter.isalnum()), "•").upper(),
         amount=facts.amount,
-        amount_size=_size_of(facts.amount),
+        amount_size=size_of(facts.amount),
         what=_what(order, lang),
         unit_price=_unit_price(order, lang),
         order_id=str(order.pk),
@@ -236,9 +236,9 @@ def _unit_price(order: Order, lang: str) -> str:
     return display.money(Money(order.amount_minor // order.quantity, order.currency), lang)
 
 
-def _size_of(amount: str) -> str:
-    """A long amount is set smaller: it must never break."""
-    return "" if len(amount) <= 13 else "amount--long" if len(amount) <= 19 else "amount--longest"
+def size_of(amount: str) -> str:
+    """A long amount is set smaller, so that it does not break."""
+    return "" if len(amount) <= 11 else "amount--long" if len(amount) <= 15 else "amount--longest"
 
 
 def _back_url(order: Order, state: PageState) -> str:

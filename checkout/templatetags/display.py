@@ -23,4 +23,6 @@ def moment(at: datetime) -> SafeString:
     """A `<time>` that the page's script puts into the reader's own zone."""
     exact = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     shown = display.moment(at, get_language() or "en")
-    return format_html('<time datetime="{}" data-local>{}</time>', exact, shown)
+    # Browsers know no Uzbek dates ("2026 M11 22"): there the Tashkent time of the server stays.
+    local = "" if get_language() == "uz" else " data-local"
+    return format_html('<time datetime="{}"{}>{}</time>', exact, local, shown)

@@ -84,12 +84,12 @@
   // --- back to the seller ------------------------------------------------------------------------------------
   function countDown() {
     clearInterval(ticking);
-    const box = main.querySelector("[data-countdown]");
-    const link = main.querySelector("[data-go]");
+    const box = document.querySelector("[data-countdown]");
+    const link = document.querySelector("[data-go]");
     if (!box || !link) return;
     const seconds = box.querySelector("[data-seconds]");
     const bar = box.querySelector("progress");
-    const stay = main.querySelector("[data-stay]");
+    const stay = document.querySelector("[data-stay]");
     const done = "gone " + link.href;
     // Whoever comes back with the back button wants to see this page, not to be sent away again.
     if (remembered(done)) return void (box.hidden = true);
@@ -160,6 +160,6 @@
       });
     }
   } else {
-    dress(document.body);
+    dress(document.body); // the question before a cancel: nothing to wait for
   }
 })();

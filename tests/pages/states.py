@@ -5,7 +5,11 @@ from datetime import timedelta
 from django.utils import timezone
 
 from checkout import orders, payments, refunds
+from gateway.types import Outcome, PaymentReport
 from tests.builders import approve, callback, later, make_order, make_provider, make_service, start_payment
+from tests.lab import STRIPE_KEY, STRIPE_SECRET
+
+__all__ = ["STRIPE_KEY", "STRIPE_SECRET"]
 
 
 def ready(lab, client, **more):
@@ -30,6 +34,7 @@ def processing(lab, client, **more):
 def checking(lab, client, **more):
     order = ready(lab, client, **more)
     lab.fault("reset_after", match={"operation": "payment_intents.create"})
+    lab.fault("drop", times=None)  # nor does a callback say what became of it
     assert start_payment(order).status == "unknown"
     return order
 
@@ -37,6 +42,7 @@ def checking(lab, client, **more):
 def under_review(lab, client, **more):
     order = ready(lab, client, **more)
     payment = start_payment(order)
+    lab.fault("drop", match={"event": "payment_intent.succeeded"})  # the true one; a tampered one comes instead
     lab.act(payment.processor_ref, "approve")
     event = lab.events("payment_intent.succeeded")[0]
     event["data"]["object"]["amount_received"] -= 100
@@ -138,6 +144,13 @@ DECLINES = {
     "timed_out": declined("payment_intent_payment_attempt_expired"),
     "no_reason": declined("something_new"),
 }
+
+
+def captured(payment):
+    """Stripe's word that the money is there."""
+    return PaymentReport(
+        reference=str(payment.pk), processor_ref=payment.processor_ref, outcome=Outcome.CAPTURED, money=payment.money
+    )
 
 
 def ask(now=None):

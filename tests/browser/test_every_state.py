@@ -1,0 +1,86 @@
+"""Each page in each size, colour and language: nothing sticks out, nothing is hard to read.
+
+SCREENSHOTS=<folder> also keeps a picture of every variant (scripts/screenshots.py).
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.browser.axe import findings
+from tests.browser.conftest import DESKTOP, PHONE
+from tests.builders import make_provider, make_service
+from tests.pages import states
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser, pytest.mark.slow]
+
+SMALL = {"width": 320, "height": 640}
+LANGUAGES = ("en", "ru", "uz")
+# What lies beyond the right edge, whether the page scrolls there or cuts it off.
+SIDEWAYS = """[...document.querySelectorAll('body *')].filter(e => !e.closest('.unseen, .help:not([open]) > p'))
+  .filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5).length"""
+
+
+def look(visitor, url, name, *, languages=LANGUAGES, status=200):
+    """Go through the variants of one page; [what is wrong with which]."""
+    page = visitor.context.new_page()
+    wrong = []
+    for lang in languages:
+        answer = page.goto(f"{url}{'&' if '?' in url else '?'}lang={lang}")
+        assert answer.status == status
+        page.add_init_script("sessionStorage.clear()")
+        for size, viewport in (("phone", PHONE), ("desktop", DESKTOP), ("small", SMALL)):
+            page.set_viewport_size(viewport)
+            if page.evaluate(SIDEWAYS) > 0:
+                wrong.append(f"{name} {lang} {size}: wider than the screen")
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                keep(page, f"{name}-{lang}-{size}-{scheme}")
+                if size == "phone":
+                    wrong += [f"{name} {lang} {scheme}: {finding}" for finding in findings(page)]
+        page.set_viewport_size(PHONE)
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
+        if page.evaluate(SIDEWAYS) > 0:
+            wrong.append(f"{name} {lang}: wider than the screen with text of 200 %")
+        keep(page, f"{name}-{lang}-large-dark")
+    page.close()
+    return wrong
+
+
+def keep(page, name):
+    if folder := os.environ.get("SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
+
+
+@pytest.mark.parametrize("name", states.ALL)
+def test_the_checkout_can_be_read_by_everybody_in_state(name, visit, shop, lab, client):
+    order = states.ALL[name](lab, client)
+    assert look(visit(), f"{shop}/checkout/o/{order.token}", name) == []
+
+
+@pytest.mark.parametrize("name", states.DECLINES)
+def test_a_refusal_can_be_read_by_everybody_with_advice(name, visit, shop, lab, client):
+    order = states.DECLINES[name](lab, client)
+    assert look(visit(), f"{shop}/checkout/o/{order.token}", name) == []
+
+
+def test_the_question_before_a_cancel_can_be_read_by_everybody(visit, shop, lab, client):
+    order = states.waiting(lab, client)
+    assert look(visit(), f"{shop}/checkout/o/{order.token}/cancel", "cancel") == []
+
+
+def test_the_other_pages_can_be_read_by_everybody(visit, shop, lab):
+    service = make_service(
+        slug="premium-credits",
+        description="Credits for everything on Bitloader.\n\nThey never expire and can be shared with your team.",
+    )
+    make_provider(service=service)
+    visitor = visit()
+    wrong = look(visitor, f"{shop}/", "home")
+    wrong += look(visitor, f"{shop}/services/premium-credits", "service")
+    wrong += look(visitor, f"{shop}/checkout/o/tok_nobody", "unknown", status=404)
+    wrong += look(visitor, f"{shop}/nowhere", "not_found", status=404)
+    visitor.complaints = [line for line in visitor.complaints if "404" not in line]
+    assert wrong == []
