@@ -57,9 +57,9 @@ def _postgres_programs() -> Path:
 
 
 class Postgres:
-    """One server for all test processes. fsync is off: nothing here has to outlive a power cut."""
+    """One server for all test processes. Unless `durable`, fsync is off: nothing has to outlive a power cut."""
 
-    def __init__(self):
+    def __init__(self, *, durable=False):
         self.folder = Path(tempfile.mkdtemp(prefix="pay-pg-", dir="/tmp"))  # a socket's path must be short
         self.log = self.folder / "log"
         unprivileged = _unprivileged()
@@ -86,6 +86,8 @@ class Postgres:
             "autovacuum": "off",
             "lc_messages": "C",
         }
+        if durable:
+            options |= {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "autovacuum": "on"}
         flags = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(

@@ -17,7 +17,7 @@ class Options:
     @property
     def lease_seconds(self) -> float:
         """How long a claimed row is ours. Longer than any attempt, so that nobody posts what we still post."""
-        return 2 * self.timeout_seconds
+        return 2 * self.timeout_seconds + 2
 
 
 def current() -> Options:

@@ -89,9 +89,10 @@ class _Response(aiohttp.ClientResponse):
 
     async def start(self, connection: Any) -> aiohttp.ClientResponse:
         peer = connection.transport and connection.transport.get_extra_info("peername")
+        response = await super().start(connection)
         if peer:
             _remember(str(peer[0]))
-        return await super().start(connection)
+        return response
 
 
 class Sender:
@@ -148,10 +149,11 @@ class Sender:
                 async with asyncio.timeout(self.timeout_seconds):
                     try:
                         status, headers, body = await self._exchange(parcel)
-                    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                        if addresses:
+                    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as problem:
+                        if addresses or isinstance(problem, aiohttp.ClientConnectorError):
                             raise
-                        # No socket was made: a kept connection that the receiver had closed meanwhile. Once more.
+                        # No socket was made and no answer began: a kept connection that the receiver had closed
+                        # meanwhile. Once more, on a connection of its own.
                         status, headers, body = await self._exchange(parcel)
                 error = _problem_with_status(status)
             except TimeoutError:
