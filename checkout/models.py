@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from gateway.money import Money
 from providers.fields import EncryptedField
-from providers.ids import checkout_token, uuid7
+from providers.ids import checkout_token, receipt_code, uuid7
 from providers.models import MODES, MerchantAccount, Provider, Service
 
 
@@ -32,6 +32,7 @@ class Order(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     token = models.CharField(max_length=64, unique=True, default=checkout_token, editable=False)
+    receipt_code = models.CharField(max_length=40, unique=True, default=receipt_code, editable=False)
     dialect = models.CharField(max_length=16, choices=Dialect)
     mode = models.CharField(max_length=4, choices=MODES)
     provider = models.ForeignKey(Provider, null=True, blank=True, on_delete=models.PROTECT, related_name="orders")

@@ -5,6 +5,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
+
+from checkout import siblings
 from checkout.models import Order, OrderEvent, Payment
 from gateway.money import Money
 from webhooks import outbox
@@ -17,15 +20,35 @@ _PROVIDER_EVENTS = {  # our fact → the word on the wire; facts without a word 
     Kind.REFUND_SUCCEEDED: "payment_refunded",
 }
 _PROVIDER_STATUS = {"payment_succeeded": "paid", "payment_failed": "failed"}
+# The Invoice API tells states, not events; a partial refund changes none.
+_INVOICE_EVENTS = {
+    Kind.PAID,
+    Kind.PAYMENT_FAILED,
+    Kind.ORDER_CANCELLED,
+    Kind.ORDER_EXPIRED,
+    Kind.REFUND_SUCCEEDED,
+    Kind.REFUND_REVERSED,
+}
+_INVOICE_STATUS = {
+    Order.Status.PAID: "paid",
+    Order.Status.REFUNDED: "refunded",
+    Order.Status.FAILED: "failed",
+    Order.Status.CANCELLED: "cancelled",
+    Order.Status.EXPIRED: "cancelled",
+}
 
 
 def tell(event: OrderEvent, *, order: Order, payment: Payment | None, now: datetime) -> None:
-    """Put the event into the outbox, where the order's dialect tells it and somebody is there to be told."""
-    word = _PROVIDER_EVENTS.get(Kind(event.kind))
+    """Put the event into the outbox, where the order's dialect tells it and somebody is there to be told.
+
+    Called where the status has been written already: a body shows the order as the event left it.
+    """
     url = order.notify_url or (order.provider.webhook_url if order.provider else "")
-    if word is None or not url:
+    speak = _as_invoice if order.dialect == Order.Dialect.INVOICE else _as_provider
+    told = speak(event, order, payment)
+    if told is None or not url:
         return
-    body = _provider_body(word, event=event, order=order, payment=payment)
+    word, body, headers, ladder = told
     outbox.enqueue(
         outbox.Message(
             provider=order.provider,
@@ -35,12 +58,59 @@ def tell(event: OrderEvent, *, order: Order, payment: Payment | None, now: datet
             sequence=event.sequence,
             url=url,
             body=json.dumps(body, ensure_ascii=False, separators=(",", ":")),
-            headers={"X-DZTech-Webhook": "payment-notification"},
-            ladder="provider",
+            headers=headers,
+            ladder=ladder,
             is_livemode=order.is_livemode,
         ),
         now=now,
     )
+
+
+_Told = tuple[str, dict[str, Any], dict[str, str], str]
+
+
+def _as_provider(event: OrderEvent, order: Order, payment: Payment | None) -> _Told | None:
+    word = _PROVIDER_EVENTS.get(Kind(event.kind))
+    if word is None:
+        return None
+    body = _provider_body(word, event=event, order=order, payment=payment)
+    return word, body, {"X-DZTech-Webhook": "payment-notification"}, "provider"
+
+
+def _as_invoice(event: OrderEvent, order: Order, payment: Payment | None) -> _Told | None:
+    kind = Kind(event.kind)
+    if kind not in _INVOICE_EVENTS or (kind == Kind.REFUND_SUCCEEDED and order.status != Order.Status.REFUNDED):
+        return None
+    status = _INVOICE_STATUS[Order.Status(order.status)]
+    if status in ("failed", "cancelled") and siblings.is_any_paid(order):
+        return None  # what was to be paid is paid: nobody hears the opposite afterwards
+    headers = {"X-Payment-Event": "invoice.updated", "X-Payment-Id": str(order.pk)}
+    return f"invoice.{status}", invoice_body(order, payment, status=status), headers, "invoice"
+
+
+def invoice_body(order: Order, payment: Payment | None, *, status: str) -> dict[str, Any]:
+    """An invoice as its webhook tells it; the API shows the same fields."""
+    details = payment.processor_data if payment else {}
+    pan, system = details.get("card_pan"), details.get("payment_system")
+    return {
+        "id": str(order.pk),
+        "source": order.provider.slug if order.provider else None,
+        "businessId": order.business_id,
+        "sourceInvoiceId": order.external_id,
+        "amount": order.amount_minor,
+        "currency": order.currency,
+        "status": status,
+        "providerUuid": payment.processor_ref or None if payment else None,
+        "paidAt": iso_milliseconds(order.paid_at) if order.paid_at else None,
+        "card": {"pan": pan or None, "paymentSystem": system or None} if pan or system else None,
+        "receiptUrl": receipt_url(order) if order.paid_at else None,
+        "livemode": order.is_livemode,
+    }
+
+
+def receipt_url(order: Order) -> str:
+    """The buyer's receipt on our own pages, at an address nobody can guess."""
+    return f"{settings.BASE_URL}/receipt/{order.receipt_code}"
 
 
 def _provider_body(word: str, *, event: OrderEvent, order: Order, payment: Payment | None) -> dict[str, Any]:

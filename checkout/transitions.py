@@ -398,7 +398,7 @@ def refunds_settled(order: Order, payment: Payment, *, event: OrderEvent, now: d
     status = OrderStatus.REFUNDED if total >= order.amount_minor else OrderStatus.PAID
     order.refunded_minor, order.status = total, status
     Order.objects.filter(pk=order.pk).update(refunded_minor=total, status=status)
-    if event.kind == Kind.REFUND_SUCCEEDED:
+    if event.kind in (Kind.REFUND_SUCCEEDED, Kind.REFUND_REVERSED):
         notifications.tell(event, order=order, payment=payment, now=now)
 
 

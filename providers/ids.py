@@ -22,6 +22,11 @@ def checkout_token() -> str:
     return "tok_" + secrets.token_hex(16)
 
 
+def receipt_code() -> str:
+    """`rcp_` and 128 random bits: whoever has the receipt has not the checkout."""
+    return "rcp_" + secrets.token_hex(16)
+
+
 def api_key_text(*, is_live: bool) -> str:
     """A provider's key with 192 random bits; `provider_…` live, `provider_test_…` test."""
     return ("provider_" if is_live else "provider_test_") + secrets.token_hex(24)
