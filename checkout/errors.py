@@ -111,3 +111,10 @@ class ProcessorTrouble(CheckoutError):
 
     code = "PROCESSOR_TROUBLE"
     status = 502
+
+
+class MerchantNotFound(CheckoutError):
+    """This business has no active account at this provider"""
+
+    code = "MERCHANT_NOT_FOUND"
+    status = 404

@@ -44,6 +44,7 @@ class Order(models.Model):
     quantity = models.PositiveBigIntegerField(default=1)
     external_id = models.CharField(max_length=128, blank=True)
     business_id = models.CharField(max_length=128, blank=True)
+    processor = models.CharField(max_length=20, blank=True)  # the only one it may be paid at; empty: the buyer chooses
     amount_minor = models.PositiveBigIntegerField()
     currency = models.CharField(max_length=3)
     status = models.CharField(max_length=10, choices=Status, default=Status.CREATED, editable=False)

@@ -1,7 +1,9 @@
 """Opening an order, finding it, and bringing it to an end."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -69,6 +71,8 @@ def open_order(
     description: str = "",
     business_id: str = "",
     payer_email: str = "",
+    processor: str = "",
+    items: Sequence[Mapping[str, Any]] = (),
     order_id: UUID | None = None,
 ) -> Order:
     """Write down what is owed. The same `order_id` again answers the order that is there.
@@ -78,7 +82,10 @@ def open_order(
     """
     if order_id is not None and (known := Order.objects.filter(pk=order_id).first()) is not None:
         return known
-    money, quantity = price_order(service=service, amount=amount)
+    if service is None and amount is not None and dialect != Order.Dialect.PROVIDER:
+        money, quantity = amount, 1  # the caller says what is owed
+    else:
+        money, quantity = price_order(service=service, amount=amount)
     order = Order(
         id=order_id or uuid7(),
         dialect=dialect,
@@ -95,6 +102,8 @@ def open_order(
         currency=money.currency,
         lang=lang,
         payer_email=payer_email,
+        processor=processor,
+        items=list(items),
         success_url=success_url,
         cancel_url=cancel_url,
         notify_url=notify_url,

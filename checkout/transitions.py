@@ -208,6 +208,11 @@ def capture(payment: Payment, *, money: Money, cause: str, now: datetime) -> Mov
     return Moved.MOVED
 
 
+def close_unheard(order: Order, *, cause: str, now: datetime) -> None:
+    """CANCELLED without a word to anybody: what was to be paid is paid elsewhere, or nobody ever knew of it."""
+    record(order, Kind.ORDER_CANCELLED, cause=cause, now=now, status=OrderStatus.CANCELLED, ended_at=now)
+
+
 def end_the_rest(order: Order, *, now: datetime) -> None:
     """What is still open could take the money a second time: a reservation ends here and now, since its processor
     asks us first; the rest is ended at its processor by the ladder of questions.

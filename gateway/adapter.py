@@ -48,6 +48,7 @@ class Capabilities:
     has_status: bool = True
     currencies: frozenset[str] = frozenset()  # empty: any
     reservation_seconds: int = 0  # how long a processor that asks first may hold an order before it performs
+    has_page: bool = True  # False: the buyer finds the order in an app of his own (Uzum), and our page tells him how
     opens_app: bool = False  # the buyer's page opens in a new tab while ours waits
     # Where the Pay button may lead, redirects on the way included: sources for the page's `form-action`.
     page_sources: frozenset[str] = frozenset()

@@ -1,0 +1,132 @@
+"""Invoices: orders of a business, opened by a marketplace for one of its own ids (contract: Invoice API)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+
+from checkout import orders, payments, siblings, transitions
+from checkout.errors import AlreadyPaid, MerchantNotFound, MethodNotAvailable, ProcessorTrouble
+from checkout.models import Order, Payment
+from gateway import registry
+from gateway.money import Money
+from gateway.types import Mode
+from providers import accounts
+from providers.models import Provider
+
+
+def open_invoice(
+    *,
+    provider: Provider,
+    business_id: str,
+    processor: str,
+    source_invoice_id: str,
+    amount: Money,
+    mode: Mode,
+    cause: str,
+    now: datetime,
+    notify_url: str = "",
+    return_url: str = "",
+    return_error_url: str = "",
+    lang: str = "",
+    description: str = "",
+    items: Sequence[Mapping[str, Any]] = (),
+    order_id: UUID | None = None,
+) -> tuple[Order, Payment | None]:
+    """Open an invoice, and at a named processor its payment. Without one the buyer chooses on the hosted page.
+
+    The same `order_id` again resumes the same invoice. AlreadyPaid (`invoice_id` in its details) when a sibling
+    is paid; MerchantNotFound without an account that could take it; AmountRefused; ProcessorTrouble when the
+    processor surely did not start it: the invoice is closed then, and nobody hears of it. A payment whose start
+    got no clear answer is `unknown`, and its invoice stands.
+    """
+    order = Order.objects.filter(pk=order_id).first() if order_id else None
+    if order is None:
+        if processor:
+            account = accounts.find_account(provider=provider, processor=processor, mode=mode, business_id=business_id)
+            if account is None:
+                raise MerchantNotFound()
+        try:
+            order = _open(
+                provider, business_id, processor, source_invoice_id, amount, mode, cause, now, notify_url, return_url,
+                return_error_url, lang, description, items, order_id,
+            )  # fmt: skip
+        except MethodNotAvailable as error:
+            raise MerchantNotFound("This business cannot take this payment") from error
+    if not processor:
+        return order, None
+    try:
+        payment = payments.start_payment(order_id=order.pk, processor=processor, is_mobile=False, cause=cause, now=now)
+    except ProcessorTrouble:
+        _close_quietly(order, now=now)
+        raise
+    order.refresh_from_db()
+    return order, payment
+
+
+def _open(
+    provider: Provider,
+    business_id: str,
+    processor: str,
+    source_invoice_id: str,
+    amount: Money,
+    mode: Mode,
+    cause: str,
+    now: datetime,
+    notify_url: str,
+    return_url: str,
+    return_error_url: str,
+    lang: str,
+    description: str,
+    items: Sequence[Mapping[str, Any]],
+    order_id: UUID | None,
+) -> Order:
+    same = Order(
+        dialect=Order.Dialect.INVOICE,
+        provider=provider,
+        business_id=business_id,
+        external_id=source_invoice_id,
+        mode=mode.value,
+    )
+    paid = siblings.paid_one(same)
+    if paid is not None:
+        raise AlreadyPaid("This invoice is paid already", invoice_id=str(paid.pk))
+    return orders.open_order(
+        dialect=Order.Dialect.INVOICE,
+        mode=mode,
+        provider=provider,
+        service=None,
+        amount=amount,
+        cause=cause,
+        now=now,
+        external_id=source_invoice_id,
+        business_id=business_id,
+        processor=processor,
+        lang=lang,
+        success_url=return_url,
+        cancel_url=return_error_url,
+        notify_url=notify_url,
+        description=description,
+        items=items,
+        order_id=order_id,
+    )
+
+
+def _close_quietly(order: Order, *, now: datetime) -> None:
+    """Its caller never learnt of it: no id was answered, so no webhook may speak of it either."""
+    with transaction.atomic():
+        locked = transitions.lock_order(order.pk)
+        if locked.status in transitions.WAITING and not payments.not_final(locked):
+            transitions.close_unheard(locked, cause="its payment could not be started", now=now)
+
+
+def checkout_url(order: Order, payment: Payment | None) -> str:
+    """Where the buyer goes: the processor's page where it has one, else ours."""
+    own = f"{settings.BASE_URL}/checkout/o/{order.token}"
+    if payment is None or not order.processor:
+        return own
+    has_page = registry.get(payment.processor).capabilities.has_page
+    return payment.pay_url if has_page and payment.pay_url else own
