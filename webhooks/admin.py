@@ -65,6 +65,7 @@ class ReplayForm(forms.Form):
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
+    section = "Webhooks to providers"
     list_display = ["event", "order", "provider", "mode", "state_shown", "last_answer", "tries", "made", "next_shown"]
     list_filter = [ViewFilter, "provider", "is_livemode", "event_kind"]
     list_select_related = ["provider"]
@@ -81,7 +82,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Order")
     def order(self, row: Delivery) -> str:
-        return format_html('<span class="mono">{}</span>', row.order_id)
+        return format_html('<span class="mono keep">{}</span>', row.order_id)
 
     @admin.display(description="Mode", ordering="is_livemode")
     def mode(self, row: Delivery) -> str:

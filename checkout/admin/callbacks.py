@@ -51,6 +51,7 @@ class TroubleFilter(admin.SimpleListFilter):
 
 @admin.register(CallbackRecord)
 class CallbackRecordAdmin(ReadOnlyAdmin):
+    section = "Callbacks of processors"
     list_display = ["received_shown", "processor", "event_type", "verdict_shown", "verified", "note", "address"]
     list_filter = [TroubleFilter, "processor", "verdict", "received_at"]
     search_fields = ["event_id"]

@@ -76,7 +76,8 @@ class AttentionFilter(admin.SimpleListFilter):
 
 @admin.register(Order)
 class OrderAdmin(OrderActs):
-    list_display = ["order_id", "state", "amount", "provider_shown", "external_id", "bought", "made"]
+    section = "Orders"
+    list_display = ["order_id", "state", "amount", "provider_shown", "bought", "made"]
     list_display_links = ["order_id"]
     list_filter = ["status", "mode", AttentionFilter, ProcessorFilter, "provider", "created_at"]
     list_select_related = ["provider"]
@@ -100,7 +101,8 @@ class OrderAdmin(OrderActs):
 
     @admin.display(description="Order", ordering="id")
     def order_id(self, order: Order) -> str:
-        return format_html('<span class="mono">{}</span>', order.pk)
+        known_as = format_html('<span class="cut quiet" title="{0}">{0}</span>', order.external_id)
+        return format_html('<span class="mono keep">{}</span>{}', order.pk, known_as if order.external_id else "")
 
     @admin.display(description="State", ordering="status")
     def state(self, order: Order) -> str:
@@ -112,12 +114,13 @@ class OrderAdmin(OrderActs):
 
     @admin.display(description="Provider", ordering="provider__name")
     def provider_shown(self, order: Order) -> str:
-        return order.provider_name or "–"
+        return format_html('<span class="cut" title="{0}">{0}</span>', order.provider_name or "–")
 
     @admin.display(description="Bought")
     def bought(self, order: Order) -> str:
         what = order.service_name or order.description or "–"
-        return f"{what} × {order.quantity}" if order.quantity > 1 else what
+        said = f"{what} × {order.quantity}" if order.quantity > 1 else what
+        return format_html('<span class="cut" title="{0}">{0}</span>', said)
 
     @admin.display(description="Made", ordering="id")
     def made(self, order: Order) -> str:

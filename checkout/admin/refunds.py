@@ -12,6 +12,7 @@ from providers.admin.base import ReadOnlyAdmin
 
 @admin.register(Refund)
 class RefundAdmin(ReadOnlyAdmin):
+    section = "Refunds"
     list_display = ["made", "amount", "state", "order", "processor", "reason", "requested_by", "problem"]
     list_filter = ["status", "payment__processor", "is_external", "created_at"]
     list_select_related = ["payment"]
@@ -32,7 +33,7 @@ class RefundAdmin(ReadOnlyAdmin):
     @admin.display(description="Order")
     def order(self, refund: Refund) -> str:
         url = reverse("admin:checkout_order_change", args=[refund.payment.order_id])
-        return format_html('<a class="mono" href="{}">{}</a>', url, refund.payment.order_id)
+        return format_html('<a class="mono keep" href="{}">{}</a>', url, refund.payment.order_id)
 
     @admin.display(description="Processor")
     def processor(self, refund: Refund) -> str:

@@ -75,6 +75,7 @@ class CredentialsForm(forms.Form):
 
 @admin.register(MerchantAccount)
 class MerchantAccountAdmin(PayModelAdmin):
+    section = "Merchant accounts"
     add_label = "Create New Merchant Account"
     list_display = ["owner", "processor", "mode_shown", "state", "updated_shown"]
     list_filter = ["processor", "mode", "provider"]

@@ -91,6 +91,7 @@ class StateFilter(admin.SimpleListFilter):
 class ApprovalAdmin(ReadOnlyAdmin):
     """Registered by the app that can do every act: it fills `acts`."""
 
+    section = "Waiting approvals"
     acts: Mapping[str, Act] = {}
     errors: tuple[type[Exception], ...] = (approvals.ApprovalError,)
     list_display = ["summary", "kind", "state_shown", "requested_by", "requested_shown", "decided_by"]

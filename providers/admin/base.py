@@ -39,13 +39,27 @@ class PayModelAdmin(ModelAdmin):
     show_full_result_count = False
     paginator = BoundedPaginator
     actions: Sequence[Any] | None = []
+    section = ""  # what the menu calls this screen
     add_label = ""  # what the button above the list says
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {"add_label": self.add_label, **(extra_context or {})})
+        context = {"add_label": self.add_label, "section": self.section, "title": self.section}
+        return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        context: dict[str, Any] = {"section": self.section}
+        if object_id is None:
+            context["title"] = self.add_label
+        return super().changeform_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     # --- pages of one row --------------------------------------------------------------------------------------
 
@@ -65,6 +79,7 @@ class PayModelAdmin(ModelAdmin):
         whole = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
+            "section": self.section,
             "title": title,
             "list_url": self.list_url(),
             **context,

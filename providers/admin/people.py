@@ -52,6 +52,7 @@ admin.site.unregister(User) if admin.site.is_registered(User) else None
 
 @admin.register(User)
 class StaffAdmin(DjangoUserAdmin, PayModelAdmin):
+    section = "Staff"
     form = StaffChangeForm
     add_form = StaffCreationForm
     change_password_form = AdminPasswordChangeForm

@@ -138,6 +138,7 @@ class RotateForm(forms.Form):
 
 
 class ProviderAdmin(PayModelAdmin):
+    section = "Providers"
     form = ProviderForm
     add_label = "Create New Provider"
     list_display = ["name", "slug", "service", "state", "modes", "webhook_url"]

@@ -63,6 +63,7 @@ class ServiceForm(ModelForm):
 
 @admin.register(Service)
 class ServiceAdmin(PayModelAdmin):
+    section = "Services"
     form = ServiceForm
     add_label = "Create New Service"
     list_display = ["title", "slug", "price_shown", "state", "page"]

@@ -14,6 +14,7 @@ from providers.models import AuditEntry
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
+    section = "Audit trail"
     list_display = ["at_shown", "actor_name", "act_shown", "target", "details_shown", "address"]
     list_display_links = None
     list_filter = ["act", "at", "actor"]
