@@ -33,10 +33,13 @@ def use_our_logs(**kwargs: Any) -> None:
 
 @signals.worker_init.connect
 def refuse_unsafe_settings(**kwargs: Any) -> None:
+    from django.db import connections
+
     from config.checks import refuse_unsafe
 
     try:
         refuse_unsafe()
+        connections.close_all()  # the pool forks from here
     except Exception as error:  # a signal's exception is only logged by Celery; this one must end the worker
         logging.getLogger(__name__).critical("%s", error)
         raise SystemExit(1) from error

@@ -206,5 +206,3 @@ def _rows_at_start() -> list[str]:
     except DatabaseError as error:
         logger.warning("the database does not answer at start (%s); its rows were not checked", type(error).__name__)
         return []
-    finally:
-        connection.close()  # the server forks or threads from here; each opens its own

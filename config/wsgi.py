@@ -7,6 +7,9 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 application = get_wsgi_application()
 
-from config.checks import refuse_unsafe  # noqa: E402  (needs the apps to be loaded)
+from django.db import connections  # noqa: E402  (what follows needs the apps to be loaded)
+
+from config.checks import refuse_unsafe  # noqa: E402
 
 refuse_unsafe()
+connections.close_all()  # the server may fork from here, and each of its threads opens its own
