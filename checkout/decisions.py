@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from checkout import refunds, siblings, transitions
+from checkout import receipt_lines, refunds, siblings, transitions
 from checkout.models import Order, Payment, ProcessorTransaction
 from gateway import registry
 from gateway.money import Money
@@ -26,7 +26,6 @@ from gateway.questions import (
     Create,
     Done,
     Fiscal,
-    Item,
     No,
     Noted,
     Payable,
@@ -80,7 +79,7 @@ def _check(question: Check, *, accounts: Accounts, now: datetime) -> Answer:
         why = _why_not(order, account, now=now)
         if why is None and question.money is not None and question.money != order.money:
             why = Refusal.WRONG_AMOUNT
-        return No(why) if why else Payable(money=order.money, items=items_of(order))
+        return No(why) if why else Payable(money=order.money, items=receipt_lines.items_of(order.items))
 
 
 def _lock_order(reference: str, accounts: Accounts) -> tuple[Order, MerchantAccount] | None:
@@ -402,22 +401,4 @@ def _snapshot(row: ProcessorTransaction) -> Snapshot:
         cancelled_at=row.cancelled_at,
         reason=row.reason,
         expired=row.is_expired,
-    )
-
-
-def items_of(order: Order) -> tuple[Item, ...]:
-    """The order's receipt lines as the adapters take them."""
-    return tuple(
-        Item(
-            name=line["name"],
-            quantity=line["qty"],
-            price_minor=line["price"],
-            total_minor=line["total"],
-            mxik=line.get("mxik", ""),
-            package_code=line.get("package_code", ""),
-            vat=line.get("vat"),
-            tin=line.get("tin", ""),
-            marks=tuple(line.get("mark", ())),
-        )
-        for line in order.items
     )

@@ -1,6 +1,7 @@
 """Invoices: orders of a business, opened by a marketplace for one of its own ids (contract: Invoice API)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,29 +15,31 @@ from checkout.models import Order, Payment
 from gateway import registry
 from gateway.money import Money
 from gateway.types import Mode
-from providers import accounts
 from providers.models import Provider
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a marketplace wants paid. Without a `processor` the buyer chooses on the hosted page."""
+
+    provider: Provider
+    mode: Mode
+    business_id: str
+    source_invoice_id: str
+    amount: Money
+    processor: str = ""
+    notify_url: str = ""
+    return_url: str = ""
+    return_error_url: str = ""
+    lang: str = ""
+    description: str = ""
+    items: Sequence[Mapping[str, Any]] = ()
+
+
 def open_invoice(
-    *,
-    provider: Provider,
-    business_id: str,
-    processor: str,
-    source_invoice_id: str,
-    amount: Money,
-    mode: Mode,
-    cause: str,
-    now: datetime,
-    notify_url: str = "",
-    return_url: str = "",
-    return_error_url: str = "",
-    lang: str = "",
-    description: str = "",
-    items: Sequence[Mapping[str, Any]] = (),
-    order_id: UUID | None = None,
+    wanted: Wanted, *, cause: str, now: datetime, order_id: UUID | None = None
 ) -> tuple[Order, Payment | None]:
-    """Open an invoice, and at a named processor its payment. Without one the buyer chooses on the hosted page.
+    """Open an invoice, and at a named processor its payment.
 
     The same `order_id` again resumes the same invoice. AlreadyPaid (`invoice_id` in its details) when a sibling
     is paid; MerchantNotFound without an account that could take it; AmountRefused; ProcessorTrouble when the
@@ -44,75 +47,53 @@ def open_invoice(
     got no clear answer is `unknown`, and its invoice stands.
     """
     order = Order.objects.filter(pk=order_id).first() if order_id else None
-    if order is None:
-        if processor:
-            account = accounts.find_account(provider=provider, processor=processor, mode=mode, business_id=business_id)
-            if account is None:
-                raise MerchantNotFound()
-        try:
-            order = _open(
-                provider, business_id, processor, source_invoice_id, amount, mode, cause, now, notify_url, return_url,
-                return_error_url, lang, description, items, order_id,
-            )  # fmt: skip
-        except MethodNotAvailable as error:
-            raise MerchantNotFound("This business cannot take this payment") from error
-    if not processor:
+    order = order or _open(wanted, cause=cause, now=now, order_id=order_id)
+    if not wanted.processor:
         return order, None
     try:
-        payment = payments.start_payment(order_id=order.pk, processor=processor, is_mobile=False, cause=cause, now=now)
-    except ProcessorTrouble:
+        payment = payments.start_payment(
+            order_id=order.pk, processor=wanted.processor, is_mobile=False, cause=cause, now=now
+        )
+    except (ProcessorTrouble, MethodNotAvailable):
         _close_quietly(order, now=now)
         raise
     order.refresh_from_db()
     return order, payment
 
 
-def _open(
-    provider: Provider,
-    business_id: str,
-    processor: str,
-    source_invoice_id: str,
-    amount: Money,
-    mode: Mode,
-    cause: str,
-    now: datetime,
-    notify_url: str,
-    return_url: str,
-    return_error_url: str,
-    lang: str,
-    description: str,
-    items: Sequence[Mapping[str, Any]],
-    order_id: UUID | None,
-) -> Order:
+def _open(wanted: Wanted, *, cause: str, now: datetime, order_id: UUID | None) -> Order:
     same = Order(
         dialect=Order.Dialect.INVOICE,
-        provider=provider,
-        business_id=business_id,
-        external_id=source_invoice_id,
-        mode=mode.value,
+        provider=wanted.provider,
+        business_id=wanted.business_id,
+        external_id=wanted.source_invoice_id,
+        mode=wanted.mode.value,
     )
     paid = siblings.paid_one(same)
     if paid is not None:
         raise AlreadyPaid("This invoice is paid already", invoice_id=str(paid.pk))
-    return orders.open_order(
-        dialect=Order.Dialect.INVOICE,
-        mode=mode,
-        provider=provider,
-        service=None,
-        amount=amount,
-        cause=cause,
-        now=now,
-        external_id=source_invoice_id,
-        business_id=business_id,
-        processor=processor,
-        lang=lang,
-        success_url=return_url,
-        cancel_url=return_error_url,
-        notify_url=notify_url,
-        description=description,
-        items=items,
-        order_id=order_id,
-    )
+    try:
+        return orders.open_order(
+            dialect=Order.Dialect.INVOICE,
+            mode=wanted.mode,
+            provider=wanted.provider,
+            service=None,
+            amount=wanted.amount,
+            cause=cause,
+            now=now,
+            external_id=wanted.source_invoice_id,
+            business_id=wanted.business_id,
+            processor=wanted.processor,
+            lang=wanted.lang,
+            success_url=wanted.return_url,
+            cancel_url=wanted.return_error_url,
+            notify_url=wanted.notify_url,
+            description=wanted.description,
+            items=wanted.items,
+            order_id=order_id,
+        )
+    except MethodNotAvailable as error:
+        raise MerchantNotFound() from error
 
 
 def _close_quietly(order: Order, *, now: datetime) -> None:

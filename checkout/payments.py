@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 
-from checkout import transitions
+from checkout import receipt_lines, transitions
 from checkout.errors import AlreadyPaid, MethodNotAvailable, NotPayable, PaymentUnderWay, ProcessorTrouble
 from checkout.models import Order, Payment, ProcessorTransaction
 from checkout.statuses import can_be_paid
@@ -179,12 +179,15 @@ def _call_create(payment: Payment, *, is_mobile: bool, cause: str, now: datetime
         order_reference=str(order.pk),
         money=payment.money,
         description=describe(order),
-        return_url=f"{settings.BASE_URL}/checkout/o/{order.token}/return",
+        return_url=_return_url(order),
+        cancel_url=order.cancel_url if order.processor else "",
+        callback_url=f"{settings.BASE_URL}/api/callbacks/{payment.processor}",
         lang=order.lang or "en",
         created_at=payment.created_at,
         expires_at=order.expires_at,
         payer_email=order.payer_email,
         metadata=metadata_of(order),
+        items=receipt_lines.items_of(order.items),
         method=payment.method,
         is_mobile=is_mobile,
     )
@@ -223,6 +226,13 @@ def _call_create(payment: Payment, *, is_mobile: bool, cause: str, now: datetime
         # The order was ended while the call was on its way: nobody gets the address, and it is ended there too.
         end_there(payment, cause="ended during its create", now=now)
     return payment
+
+
+def _return_url(order: Order) -> str:
+    """Our own page, but where the caller chose the processor and sends the buyer there himself."""
+    if order.processor and order.success_url:
+        return order.success_url
+    return f"{settings.BASE_URL}/checkout/o/{order.token}/return"
 
 
 def describe(order: Order) -> str:

@@ -5,6 +5,7 @@ than was captured. The processor is called outside every transaction; what stays
 """
 
 import logging
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ from django.contrib.auth.models import AbstractUser
 from django.db import transaction
 from django.db.models import F, Sum
 
-from checkout import transitions
+from checkout import receipt_lines, transitions
 from checkout.errors import IdempotencyMismatch, NotRefundable, NotWaiting, OrderNotFound, RefundTooLarge, SamePerson
 from checkout.models import Order, OrderEvent, Payment, Refund
 from checkout.payments import CALL_MAY_TAKE, UNKNOWN_LADDER, reference_of
@@ -49,22 +50,27 @@ def request_refund(
     payment_id: UUID | None = None,
     amount_minor: int | None = None,
     actor: AbstractUser | None = None,
+    items: Sequence[Mapping[str, Any]] = (),
+    card_pan: str = "",
 ) -> Refund:
     """Send money of a payment back; without `payment_id` of the one that paid the order, without an amount all
     that is left. The answer may be SUCCEEDED, PENDING, UNKNOWN or FAILED; PROPOSED where `actor`, a person of
     ours, needs a second one. The same key again answers the same refund; with other content IdempotencyMismatch.
-    NotRefundable, RefundTooLarge.
+    `items` are the lines of the receipt that replaces the first one; `card_pan` goes to the processor in this very
+    call and is kept nowhere. NotRefundable, RefundTooLarge.
     """
     with transaction.atomic():
         order = transitions.lock_order(order_id)
         payment = _refundable(order, payment_id)
         if idempotency_key and (known := payment.refunds.filter(idempotency_key=idempotency_key).first()):
-            if amount_minor is not None and known.amount_minor != amount_minor:
+            is_other_amount = amount_minor is not None and known.amount_minor != amount_minor
+            if is_other_amount or known.items != list(items) or known.reason != reason[:300]:
                 raise IdempotencyMismatch()
             return known
         refund = _reserve(
             payment, amount_minor, reason=reason, idempotency_key=idempotency_key, requested_by=requested_by, now=now
         )
+        refund.items = list(items)
         if actor is not None and refund.amount_minor > settings.REFUND_APPROVAL_ABOVE_MINOR:
             refund.status = Status.PROPOSED
             refund.approval_id = approvals.propose(
@@ -93,7 +99,7 @@ def request_refund(
             },
         )
     if refund.status == Status.REQUESTED:
-        _send(refund, now=now)
+        _send(refund, card_pan=card_pan, now=now)
         refund.refresh_from_db()
     return refund
 
@@ -199,11 +205,16 @@ def _write(refund: Refund, **columns: Any) -> None:
 # --- towards the processor ----------------------------------------------------------------------------------------
 
 
-def _send(refund: Refund, *, now: datetime) -> None:
+def _send(refund: Refund, *, now: datetime, card_pan: str = "") -> None:
     """Call the processor once. The refund's id is the idempotency key there, so a repeat is the same refund."""
     payment = Payment.objects.select_related("account", "order").get(pk=refund.payment_id)
     request = RefundRequest(
-        reference=str(refund.pk), payment=reference_of(payment), money=refund.money, reason=refund.reason
+        reference=str(refund.pk),
+        payment=reference_of(payment),
+        money=refund.money,
+        reason=refund.reason,
+        items=receipt_lines.items_of(refund.items),
+        card_pan=card_pan,
     )
     try:
         report = accounts.adapter_for(payment.account, now=now).refund_payment(request)
