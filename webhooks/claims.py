@@ -4,6 +4,7 @@ The due time of a claimed row is the end of its lease, so a row whose worker was
 All times are the database's: `look` reads its clock, and `Clock` carries it on between two looks.
 """
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -84,7 +85,10 @@ picked AS MATERIALIZED (
 )
 UPDATE {_TABLE} SET lease_id = %(lease)s, lease_until = %(until)s, next_attempt_at = %(until)s
 WHERE id IN (SELECT id FROM picked) AND next_attempt_at <= %(now)s
-RETURNING {_COLUMNS}
+RETURNING {_COLUMNS}, EXISTS (
+    SELECT 1 FROM {_TABLE} e WHERE e.order_id = {_TABLE}.order_id AND e.url = {_TABLE}.url
+    AND e.sequence < {_TABLE}.sequence AND e.state IN ('pending', 'stuck')
+) AS has_open_elder
 """  # noqa: S608
 
 
@@ -188,69 +192,112 @@ class Result:
     delivered_at: datetime | None
 
 
+# One statement and one parameter for the whole batch: rows and attempts are written together or not at all.
 _RECORD_POSTGRESQL = f"""
-UPDATE {_TABLE} d SET
-    state = v.state, is_holding = v.is_holding, next_attempt_at = v.next_attempt_at, slow_since = v.slow_since,
-    delivered_at = COALESCE(v.delivered_at, d.delivered_at), last_status = v.status, last_error = v.error,
-    attempts = d.attempts + 1, total_attempts = d.total_attempts + 1, lease_id = NULL, lease_until = NULL
-FROM unnest(%s::uuid[], %s::text[], %s::bool[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::int[],
-            %s::text[]) AS v (id, state, is_holding, next_attempt_at, slow_since, delivered_at, status, error)
-WHERE d.id = v.id AND d.lease_id = %s
-RETURNING d.id
+WITH v AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(%s::jsonb) AS v (
+        id uuid, state text, is_holding bool, next_attempt_at timestamptz, slow_since timestamptz,
+        delivered_at timestamptz, status int, error text, attempt_id uuid, number int, url text, address text,
+        request_headers jsonb, response_headers jsonb, response_body text, started_at timestamptz, duration_ms int
+    )
+), mine AS (
+    UPDATE {_TABLE} d SET
+        state = v.state, is_holding = v.is_holding, next_attempt_at = v.next_attempt_at, slow_since = v.slow_since,
+        delivered_at = COALESCE(v.delivered_at, d.delivered_at), last_status = v.status, last_error = v.error,
+        attempts = d.attempts + 1, total_attempts = d.total_attempts + 1, lease_id = NULL, lease_until = NULL
+    FROM v WHERE d.id = v.id AND d.lease_id = %s
+    RETURNING d.id
+)
+INSERT INTO {Attempt._meta.db_table} (id, delivery_id, number, url, address, request_headers, status,
+    response_headers, response_body, error, started_at, duration_ms)
+SELECT v.attempt_id, v.id, v.number, v.url, v.address, v.request_headers, v.status,
+    v.response_headers, v.response_body, v.error, v.started_at, v.duration_ms
+FROM v JOIN mine USING (id)
+RETURNING delivery_id
 """  # noqa: S608
 
 
 def record(results: Sequence[Result], *, lease_id: UUID) -> int:
-    """Write attempts and what they lead to, in one transaction; how many of the rows were still ours.
+    """Write attempts and what they lead to, a row with its attempt; how many of the rows were still ours.
 
     A row whose lease went to somebody else, or that was replayed meanwhile, is left alone: only the attempt is kept.
     """
-    with transaction.atomic():
-        mine = _update_rows(results, lease_id=lease_id)
-        lost = [result.delivery.pk for result in results if result.delivery.pk not in mine]
-        kept = mine | set(Delivery.objects.filter(pk__in=lost).values_list("pk", flat=True)) if lost else mine
-        Attempt.objects.bulk_create([result.attempt for result in results if result.delivery.pk in kept])
-        _settle_order_of_arrival([result for result in results if result.delivery.pk in mine])
+    if connection.vendor == "postgresql":
+        mine = _record_in_one_statement(results, lease_id=lease_id)
+    else:
+        mine = _record_one_by_one(results, lease_id=lease_id)
+    _keep_attempts_of_others([result for result in results if result.delivery.pk not in mine])
+    _settle_order_of_arrival([result for result in results if result.delivery.pk in mine])
     return len(mine)
 
 
-def _update_rows(results: Sequence[Result], *, lease_id: UUID) -> set[UUID]:
-    if connection.vendor == "postgresql":
-        columns = [
-            [result.delivery.pk for result in results],
-            [result.state.value for result in results],
-            [result.is_holding for result in results],
-            [result.next_attempt_at for result in results],
-            [result.slow_since for result in results],
-            [result.delivered_at for result in results],
-            [result.attempt.status for result in results],
-            [result.attempt.error for result in results],
-        ]
-        with connection.cursor() as cursor:
-            cursor.execute(_RECORD_POSTGRESQL, [*columns, lease_id])
-            return {row[0] for row in cursor.fetchall()}
-    return {
-        result.delivery.pk
+def _record_in_one_statement(results: Sequence[Result], *, lease_id: UUID) -> set[UUID]:
+    rows = [
+        {
+            "id": result.delivery.pk.hex,
+            "state": result.state.value,
+            "is_holding": result.is_holding,
+            "next_attempt_at": _text(result.next_attempt_at),
+            "slow_since": _text(result.slow_since),
+            "delivered_at": _text(result.delivered_at),
+            "status": result.attempt.status,
+            "error": result.attempt.error,
+            "attempt_id": result.attempt.pk.hex,
+            "number": result.attempt.number,
+            "url": result.attempt.url,
+            "address": result.attempt.address,
+            "request_headers": result.attempt.request_headers,
+            "response_headers": result.attempt.response_headers,
+            "response_body": result.attempt.response_body,
+            "started_at": _text(result.attempt.started_at),
+            "duration_ms": result.attempt.duration_ms,
+        }
         for result in results
-        if Delivery.objects.filter(pk=result.delivery.pk, lease_id=lease_id).update(
-            state=result.state,
-            is_holding=result.is_holding,
-            next_attempt_at=result.next_attempt_at,
-            slow_since=result.slow_since,
-            last_status=result.attempt.status,
-            last_error=result.attempt.error,
-            attempts=F("attempts") + 1,
-            total_attempts=F("total_attempts") + 1,
-            lease_id=None,
-            lease_until=None,
-            **({"delivered_at": result.delivered_at} if result.delivered_at else {}),
-        )
-    }
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_RECORD_POSTGRESQL, [json.dumps(rows), lease_id])
+        return {row[0] for row in cursor.fetchall()}
+
+
+def _record_one_by_one(results: Sequence[Result], *, lease_id: UUID) -> set[UUID]:
+    with transaction.atomic():
+        mine = {
+            result.delivery.pk
+            for result in results
+            if Delivery.objects.filter(pk=result.delivery.pk, lease_id=lease_id).update(
+                state=result.state,
+                is_holding=result.is_holding,
+                next_attempt_at=result.next_attempt_at,
+                slow_since=result.slow_since,
+                last_status=result.attempt.status,
+                last_error=result.attempt.error,
+                attempts=F("attempts") + 1,
+                total_attempts=F("total_attempts") + 1,
+                lease_id=None,
+                lease_until=None,
+                **({"delivered_at": result.delivered_at} if result.delivered_at else {}),
+            )
+        }
+        Attempt.objects.bulk_create([result.attempt for result in results if result.delivery.pk in mine])
+    return mine
+
+
+def _keep_attempts_of_others(results: Sequence[Result]) -> None:
+    for result in results:
+        with transaction.atomic():
+            # The lock keeps the row from being deleted under the attempt's feet.
+            if Delivery.objects.select_for_update().filter(pk=result.delivery.pk).values_list("pk").first():
+                Attempt.objects.bulk_create([result.attempt], ignore_conflicts=True)
 
 
 def _settle_order_of_arrival(results: Sequence[Result]) -> None:
     """What arrived supersedes the elders it overtook; what failed for long is superseded if it was overtaken."""
-    arrived = [result.delivery for result in results if result.state == State.DELIVERED]
+    # An elder that could be overtaken was there when the row was claimed, or never will be. (On SQLite, nobody asked.)
+    arrived = [
+        result.delivery
+        for result in results
+        if result.state == State.DELIVERED and getattr(result.delivery, "has_open_elder", True)
+    ]
     if arrived:
         younger = Delivery.objects.filter(
             pk__in=[row.pk for row in arrived],
@@ -276,6 +323,10 @@ def _settle_order_of_arrival(results: Sequence[Result]) -> None:
         overtaken = list(Delivery.objects.filter(_is_overtaken(), pk__in=loose).values_list("pk", flat=True))
         if overtaken:
             _supersede(Delivery.objects.filter(pk__in=overtaken))
+
+
+def _text(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
 
 
 def _time(value: Any) -> datetime:

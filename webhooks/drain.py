@@ -9,13 +9,13 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from providers import signing_secrets
 from providers.fields import Undecryptable
@@ -195,23 +195,31 @@ class Drain:
     def _record_ended(self) -> None:
         while self._ended:
             batch, self._ended = self._ended[:MOST_RECORDED], self._ended[MOST_RECORDED:]
-            for pause in (*RECORD_AGAIN_SECONDS, None):
-                try:
-                    self._record(batch)
-                    break
-                except DATABASE_TROUBLE as error:
-                    _forget_connection()
-                    if pause is None or connection.in_atomic_block:
-                        # Their leases run out, then they are sent again: twice is better than never.
-                        logger.error(
-                            "webhooks: %d attempts could not be recorded: %s", len(batch), type(error).__name__
-                        )
-                        self.drained.lost += len(batch)
-                        self._is_closing = True
-                        break
-                    self._loop.run_until_complete(asyncio.sleep(pause))
+            try:
+                self._record_with_patience(batch)
+            except DatabaseError:
+                # Something in it that no row can hold. It must not come back for ever, nor cost the others theirs.
+                logger.exception("webhooks: a batch of %d attempts could not be recorded", len(batch))
+                for flight in batch:
+                    flight.answer = replace(flight.answer, headers={}, body="", error=flight.answer.error[:100])
+                    self._record_with_patience([flight])
             for flight in batch:
                 self._in_air.pop(flight.delivery.pk, None)
+
+    def _record_with_patience(self, batch: list[_Flight]) -> None:
+        for pause in (*RECORD_AGAIN_SECONDS, None):
+            try:
+                return self._record(batch)
+            except DATABASE_TROUBLE as error:
+                _forget_connection()
+                if pause is None or connection.in_atomic_block:
+                    # Their leases run out, then they are sent again: twice is better than never.
+                    logger.error("webhooks: %d attempts could not be recorded: %s", len(batch), type(error).__name__)
+                    self.drained.lost += len(batch)
+                    self._is_closing = True
+                    return None
+                self._loop.run_until_complete(asyncio.sleep(pause))
+        return None
 
     def _record(self, batch: list[_Flight]) -> None:
         impatient = _impatient_providers(batch)

@@ -261,3 +261,19 @@ def test_the_seat_of_a_killed_drain_falls_free(tell, receiver):
 
     DrainSlot.objects.update(held_until=Now() - timedelta(seconds=1))
     assert deliveries.drain_if_free().posted == 1
+
+
+@pytest.mark.postgres
+def test_an_answer_that_no_row_can_hold_costs_neither_the_others_nor_the_ladder(tell, receiver):
+    from webhooks.sender import Answer, Sender
+
+    class Odd(Sender):
+        async def post(self, parcel):
+            answer = await super().post(parcel)
+            return Answer(status=500, error="x" * 400, body="\x00") if parcel.body == b"odd" else answer
+
+    odd, other = tell(body="odd"), tell(order_id=uuid.uuid4())
+    run(sender=lambda: Odd(timeout_seconds=5))
+
+    assert fresh(other).state == State.DELIVERED
+    assert (fresh(odd).state, fresh(odd).attempts, fresh(odd).last_error) == (State.PENDING, 1, "x" * 100)
