@@ -1,6 +1,7 @@
 """Run the processor lab: `python -m gateway.simulators [--port 8010] [--state-file var/lab.jsonl]`.
 
 LAB_STRIPE_ACCOUNTS  JSON list of {"secret_key", "webhook_url", "webhook_secret", "capabilities"?, "country"?, …}
+LAB_PAYME_ACCOUNTS   JSON list of {"merchantId", "key", "callback_url", "name"?}
 LAB_INBOX_SECRETS    JSON object: inbox name → list of signing secrets
 """
 
@@ -19,6 +20,8 @@ from gateway.simulators.config import Settings, read_ladder
 from gateway.simulators.server import serve
 from gateway.simulators.wire import BadRequest
 
+PROCESSORS = ("stripe", "payme")
+
 
 def main() -> int:
     options = _options()
@@ -32,7 +35,7 @@ def main() -> int:
                 settle_seconds=options.settle_seconds,
                 retry_ladder=read_ladder(options.retry_ladder) if options.retry_ladder else defaults.retry_ladder,
             ),
-            stripe_accounts=_from_environment("LAB_STRIPE_ACCOUNTS", list),
+            accounts={slug: _from_environment(f"LAB_{slug.upper()}_ACCOUNTS", list) for slug in PROCESSORS},
             inbox_secrets=_inbox_secrets(options.inbox_secret),
         )
     except (ValueError, BadRequest, OSError) as error:

@@ -32,7 +32,13 @@ def page(
 ) -> Response:
     """`here` marks the current part in the navigation; a buyer's page (`wide=False`) has no navigation."""
     head = f'<script src="/static/refresh.js" defer data-seconds="{refresh}"></script>' if refresh else ""
-    links = [("/", "Lab"), ("/_lab/", "Faults"), ("/_lab/stripe/", "Stripe"), ("/inbox/demo", "Inbox")]
+    links = [
+        ("/", "Lab"),
+        ("/_lab/", "Faults"),
+        ("/_lab/stripe/", "Stripe"),
+        ("/_lab/payme/", "Payme"),
+        ("/inbox/demo", "Inbox"),
+    ]
     nav = "".join(f'<a href="{href}"{" aria-current=page" if href == here else ""}>{name}</a>' for href, name in links)
     top = f'<nav class="bar" aria-label="Lab">{nav}</nav>' if wide else ""
     html = (

@@ -26,6 +26,7 @@ from gateway.simulators.faults import Faults
 from gateway.simulators.inbox.box import Inboxes
 from gateway.simulators.inbox.rooms import InboxRooms
 from gateway.simulators.journal import Journal
+from gateway.simulators.payme.room import PaymeRoom
 from gateway.simulators.stripe.room import StripeRoom
 from gateway.simulators.timers import Timers
 from gateway.simulators.wire import (
@@ -48,6 +49,8 @@ class Room(Protocol):
     """One processor in the lab: its own addresses below `/<slug>`, its doors below `/_lab/<slug>`."""
 
     def start(self, base_url: str) -> None: ...
+
+    def register(self, wanted: Json) -> object: ...
 
     def handle(self, request: Request) -> Response | None: ...
 
@@ -78,6 +81,7 @@ class Lab:
         # One line a processor: its slug is its address.
         self.rooms: dict[str, Room] = {
             "stripe": self.stripe,
+            "payme": PaymeRoom(journal=self.journal, settings=self.settings, faults=self.faults, stopped=self.stopped),
         }
         self._inbox = InboxRooms(self.inboxes)
         self._control = LabControl(
@@ -277,16 +281,18 @@ def serve(
     settings: Settings | None = None,
     state_file: Path | None = None,
     stripe_accounts: Iterable[Json] = (),
+    accounts: Mapping[str, Iterable[Json]] | None = None,
     inbox_secrets: Mapping[str, list[str]] | None = None,
 ) -> RunningLab:
-    """Start a lab in this process. Raises ValueError for an address that others could reach."""
+    """Start a lab in this process, with `accounts` by slug. Raises ValueError for an address others could reach."""
     if not is_loopback_host(host) or ":" in host:
         raise ValueError(f"The lab binds to this machine only (127.0.0.1), not to {host}.")
     server = Server((host, port), Handler)
     lab = Lab(settings=settings, state_file=state_file)
     server.set_app(App(lab))
-    for account in stripe_accounts:
-        lab.stripe.world.register(account)
+    for slug, rows in {"stripe": stripe_accounts, **(accounts or {})}.items():
+        for account in rows:
+            lab.rooms[slug].register(account)
     for name, secrets in (inbox_secrets or {}).items():
         lab.inboxes.set_secrets(name, secrets)
     return RunningLab(lab, server)

@@ -15,7 +15,7 @@ from gateway.simulators.stripe.control import Control
 from gateway.simulators.stripe.events import Messenger
 from gateway.simulators.stripe.world import World
 from gateway.simulators.timers import Timers
-from gateway.simulators.wire import Request, Response, text_response
+from gateway.simulators.wire import Json, Request, Response, text_response
 
 
 class StripeRoom:
@@ -42,6 +42,9 @@ class StripeRoom:
         for refund in self.world.refunds.all():
             if refund.status == "pending":
                 refunds.settle_later(self.world, refund)
+
+    def register(self, wanted: Json) -> object:
+        return self.world.register(wanted)
 
     def handle(self, request: Request) -> Response | None:
         if request.path.startswith("/v1"):
