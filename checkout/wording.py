@@ -53,6 +53,8 @@ class Facts:
     is_partly_refunded: bool = False
     can_try_again: bool = True
     can_be_paid: bool = True  # a way to pay is there
+    has_choice: bool = False  # several are
+    is_app: bool = True  # the buyer approves in an app, not on a page
 
 
 def method_name(method: str, processor: str) -> str:
@@ -71,7 +73,8 @@ def of_state(state: PageState, facts: Facts) -> Words:
 def _ready(facts: Facts) -> Words:
     title = _("Pay %(amount)s to %(seller)s") % _names(facts)
     if facts.can_be_paid:
-        return Words(title=title, heading=_("Ready to pay"), tone="none")
+        heading = _("How would you like to pay?") if facts.has_choice else _("Ready to pay")
+        return Words(title=title, heading=heading, tone="none")
     return Words(
         title=title,
         heading=_("This order cannot be paid right now"),
@@ -82,6 +85,14 @@ def _ready(facts: Facts) -> Words:
 
 
 def _waiting(facts: Facts) -> Words:
+    if not facts.is_app:
+        return Words(
+            title=_("Waiting for your payment"),
+            heading=_("Finish the payment on the page of %(method)s") % _names(facts),
+            tone="info",
+            happened=_("That page may be open in another tab. This one updates by itself."),
+            money=_("No money has been taken yet."),
+        )
     return Words(
         title=_("Waiting for your approval"),
         heading=_("Approve the payment in %(method)s") % _names(facts),

@@ -79,7 +79,11 @@ def is_packed(lang: str) -> bool:
 
 
 def _strings(found: Catalog) -> dict[Key, str]:
-    return {(str(message.id), message.context): str(message.string) for message in found if message.id}
+    return {(str(message.id), _context(message.context)): str(message.string) for message in found if message.id}
+
+
+def _context(context: str | bytes | None) -> str | None:
+    return context.decode() if isinstance(context, bytes) else context  # Babel's read_mo leaves bytes
 
 
 def problems(lang: str) -> list[str]:

@@ -73,6 +73,15 @@ def look_at(order: Order, *, now: datetime) -> Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """A button: one way to pay. An app opens in a new tab while this page waits, a card page in this one."""
+
+    processor: str
+    name: str
+    opens_app: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Sheet:
     """What one page shows. Amounts are formatted; addresses are complete; an empty text is left out."""
 
@@ -95,11 +104,11 @@ class Sheet:
     method: str
     refunded: str
     # what to do now
-    offers: list[Offer] = field(default_factory=list)
-    first_offer_name: str = ""
+    ways: list[Way] = field(default_factory=list)
     is_choosing: bool = False  # another way, while a payment waits
     pay_origins: frozenset[str] = frozenset()
     open_again_url: str = ""
+    opens_again_in_app: bool = False
     can_be_cancelled: bool = False
     leads_back: bool = False  # after a cancel
     back_url: str = ""  # the provider's own page, by the state
@@ -124,16 +133,16 @@ class Sheet:
         return self.state.is_final
 
     @property
-    def shows_offers(self) -> bool:
-        return bool(self.offers) and (self.state != PageState.WAITING or self.is_choosing)
+    def shows_ways(self) -> bool:
+        return bool(self.ways) and (self.state != PageState.WAITING or self.is_choosing)
 
     @property
-    def has_one_offer(self) -> bool:
-        return len(self.offers) == 1
+    def only_way(self) -> Way | None:
+        return self.ways[0] if len(self.ways) == 1 else None
 
     @property
     def has_other_ways(self) -> bool:
-        return self.state == PageState.WAITING and len(self.offers) > 1 and not self.is_choosing
+        return self.state == PageState.WAITING and len(self.ways) > 1 and not self.is_choosing
 
     @property
     def choose_url(self) -> str:
@@ -174,6 +183,8 @@ def sheet_of(look: Look, *, request: HttpRequest, notice: Notice | None, lang: s
         is_partly_refunded=bool(refunded) and state == PageState.PAID,
         can_try_again=bool(offers),
         can_be_paid=bool(offers),
+        has_choice=len(offers) > 1,
+        is_app=_opens_app(payment.processor if payment else offers[0].processor if offers else ""),
     )
     back_url = _back_url(order, state)
     address = reverse("checkout:order", args=[order.token])
@@ -196,11 +207,11 @@ def sheet_of(look: Look, *, request: HttpRequest, notice: Notice | None, lang: s
         paid_at=order.paid_at,
         method=method if order.paid_at else "",
         refunded=refunded,
-        offers=offers,
-        first_offer_name=wording.method_name(offers[0].method, offers[0].processor) if offers else "",
+        ways=[_way(offer) for offer in offers],
         is_choosing=state == PageState.WAITING and len(offers) > 1 and "choose" in request.GET,
         pay_origins=_origins(order, offers, look.payments),
         open_again_url=_open_again_url(request, payment) if state == PageState.WAITING else "",
+        opens_again_in_app=facts.is_app,
         can_be_cancelled=look.can_be_cancelled,
         leads_back=look.can_be_cancelled and bool(_back_url(order, PageState.CANCELLED)),
         back_url=back_url,
@@ -220,6 +231,16 @@ def _method_of(payment: Payment | None, offers: list[Offer]) -> str:
     if payment is not None:
         return wording.method_name(payment.method, payment.processor)
     return wording.method_name(offers[0].method, offers[0].processor) if offers else "Cash App"
+
+
+def _way(offer: Offer) -> Way:
+    name = wording.method_name(offer.method, offer.processor)
+    return Way(processor=offer.processor, name=name, opens_app=_opens_app(offer.processor))
+
+
+def _opens_app(processor: str) -> bool:
+    entry = registry.PROCESSORS.get(processor)
+    return entry is not None and entry.capabilities.opens_app
 
 
 def _what(order: Order, lang: str) -> str:

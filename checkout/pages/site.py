@@ -40,6 +40,7 @@ def error_page(request: HttpRequest, what: str, *, status: int) -> HttpResponse:
         "means": means,
         "next_step": next_step,
         "status": status,
+        "leads_home": what == "404",
         "request_id": getattr(request, "request_id", ""),
         "support_email": settings.SUPPORT_EMAIL,
     }

@@ -9,10 +9,9 @@
     let state = "down";
     try {
       const answer = await fetch(pill.dataset.health, { cache: "no-store", headers: { Accept: "application/json" } });
-      state = answer.ok ? "ok" : answer.status === 503 ? "trouble" : "down";
-      const body = await answer.json();
-      if (state === "ok" && body.status && body.status !== "ok") state = "trouble";
-    } catch { /* what is known by now is said */ }
+      const { status } = await answer.json();
+      state = status === "ok" ? "ok" : status === "degraded" ? "trouble" : "down";
+    } catch { /* no answer is an answer */ }
     if (pill.dataset.state === state) return;
     pill.dataset.state = state;
     words.textContent = pill.dataset[state];
