@@ -4,6 +4,7 @@ The address is the key: there is no session, no cookie but the chosen language, 
 believed. The truth comes from the rows; a look at a pending order only schedules the next question.
 """
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
@@ -32,6 +33,8 @@ from checkout.wording import Notice
 
 TRIES_PER_MINUTE = 20  # of one order: more than a person can make, less than would trouble a processor
 
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, Order, P], HttpResponse]
 
@@ -42,12 +45,19 @@ def of_order(view: View[P]) -> Callable[..., HttpResponse]:
     @wraps(view)
     def wrapped(request: HttpRequest, token: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         try:
-            order = orders.find_by_token(token)
+            order = orders.find_by_token(_sane(token))
         except OrderNotFound:
             return private(site.error_page(request, "order", status=404))
         return private(view(request, order, *args, **kwargs))
 
     return wrapped
+
+
+def _sane(token: str) -> str:
+    """The token, if it could be one: PostgreSQL refuses some characters even to be looked for."""
+    if not _TOKEN.match(token):
+        raise OrderNotFound()
+    return token
 
 
 @require_safe
