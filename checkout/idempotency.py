@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
@@ -20,7 +21,6 @@ from gateway.types import Mode
 from providers.fields import EncryptedField, seal
 from providers.ids import uuid7
 
-KEPT_FOR = timedelta(hours=24)
 # Longer than a call may take with the processor's timeouts in it; a dead process blocks its key for so long.
 LEASE = timedelta(seconds=60)
 MAX_KEY = 255
@@ -99,7 +99,7 @@ def begin(wish: Wish, *, now: datetime) -> Claim | Answer:
         resource_id=resource_id,
         lease_until=now + LEASE,
         created_at=now,
-        expires_at=now + KEPT_FOR,
+        expires_at=now + timedelta(hours=settings.IDEMPOTENCY_RETENTION_HOURS),
     )
     try:
         with transaction.atomic():
@@ -112,7 +112,7 @@ def begin(wish: Wish, *, now: datetime) -> Claim | Answer:
 def _begin_again(wish: Wish, *, now: datetime) -> Claim | Answer:
     record = IdempotencyRecord.objects.filter(scope=wish.scope, key_digest=wish.key_digest).first()
     if record is None:  # forgotten or swept away in this very moment
-        raise StillRunning()
+        raise StillRunning(retry_after_seconds=1)
     is_over = record.expires_at <= now
     if not is_over:
         if record.body_digest != wish.body_digest:
@@ -121,7 +121,7 @@ def _begin_again(wish: Wish, *, now: datetime) -> Claim | Answer:
             said = json.loads(record.answer.reveal())
             return Answer(said["status"], said["body"])
         if record.lease_until is not None and record.lease_until > now:
-            raise StillRunning()
+            raise StillRunning(retry_after_seconds=1)
     # Of all who see the same end of a lease, the statement below lets one through.
     resource_id = record.resource_id if record.resource_id and not is_over else uuid7()
     free = IdempotencyRecord.objects.filter(pk=record.pk, lease_until=record.lease_until, expires_at=record.expires_at)
@@ -132,12 +132,12 @@ def _begin_again(wish: Wish, *, now: datetime) -> Claim | Answer:
             body_digest=wish.body_digest,
             answer="",
             created_at=now,
-            expires_at=now + KEPT_FOR,
+            expires_at=now + timedelta(hours=settings.IDEMPOTENCY_RETENTION_HOURS),
         )
     else:
         taken = free.filter(answer="").update(lease_until=now + LEASE)
     if not taken:
-        raise StillRunning()
+        raise StillRunning(retry_after_seconds=1)
     return Claim(record.pk, resource_id, now + LEASE)
 
 

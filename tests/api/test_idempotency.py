@@ -175,6 +175,7 @@ def test_a_process_that_dies_after_the_order_was_made_leaves_a_retry_that_resume
 
     running = create(amount=5, headers=KEY)
     refused(running, 409, "A request with this Idempotency-Key is still running")
+    assert running.headers["Retry-After"] == "1"
 
     time_machine.move_to(timezone.now() + idempotency.LEASE + timedelta(seconds=1))
     answer = create(amount=5, headers=KEY)

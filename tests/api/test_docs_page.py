@@ -1,0 +1,91 @@
+"""The page that tries the API, in a real browser under its real content policy."""
+
+import os
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from checkout.models import Order
+from tests.builders import make_key, make_provider
+
+FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def browser(chromium_path, monkeypatch):
+    # Playwright's loop makes Django believe that the test itself is asynchronous.
+    monkeypatch.setitem(os.environ, "DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS.split())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def key(lab, live_server, settings):
+    settings.BASE_URL = live_server.url
+    return make_key(make_provider())
+
+
+@pytest.mark.parametrize(
+    "look",
+    [{"viewport": {"width": 1280, "height": 900}}, {"viewport": {"width": 320, "height": 640}, "color_scheme": "dark"}],
+)
+def test_a_stranger_creates_reads_and_cancels_an_order_on_the_page(browser, live_server, key, look):
+    page = browser.new_page(**look)
+    complaints = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("request", lambda request: complaints.append(request.url) if live_server.url not in request.url else None)
+    page.goto(f"{live_server.url}/docs/")
+
+    page.fill("#key", key)
+    page.fill("#createPaymentIntent-amount", "100.00")
+    page.click("#createPaymentIntent button[type=submit]")
+    page.wait_for_selector("#createPaymentIntent .answer--ok")
+    order = Order.objects.get()
+    assert '"amount": 100' in page.inner_text("#createPaymentIntent [data-body]")
+    assert page.get_attribute("#createPaymentIntent [data-link-to]", "href").endswith(order.token)
+
+    page.click("#getOrder button[type=submit]")
+    page.wait_for_selector("#getOrder .answer--ok")
+    page.click("#cancelOrder button[type=submit]")
+    page.wait_for_selector("#cancelOrder .answer--ok")
+    order.refresh_from_db()
+
+    assert order.status == "cancelled"
+    assert complaints == []
+    assert page.evaluate("document.documentElement.scrollWidth") == look["viewport"]["width"]
+    assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
+
+
+def test_the_curl_line_shows_the_key_only_when_asked_and_is_safe_to_paste(browser, live_server, key):
+    page = browser.new_page()
+    page.goto(f"{live_server.url}/docs/")
+    curl = "#createPaymentIntent [data-curl]"
+    page.fill("#key", key)
+    page.fill("#createPaymentIntent-externalId", 'it\'s $HOME `id` "x"')
+
+    assert key not in page.inner_text(curl)
+    assert "$PROVIDER_API_KEY" in page.inner_text(curl)
+    page.check("#show-key")
+    assert key in page.inner_text(curl)
+    assert "'\\''s $HOME `id`" in page.inner_text(curl)
+
+
+def test_a_refusal_is_told_in_words(browser, live_server, key):
+    page = browser.new_page()
+    page.goto(f"{live_server.url}/docs/")
+    page.click("#createPaymentIntent button[type=submit]")
+    page.wait_for_selector("#createPaymentIntent .answer--bad")
+
+    assert "401" in page.inner_text("#createPaymentIntent [data-status]")
+    assert "Invalid or inactive API key" in page.inner_text("#createPaymentIntent [data-status]")
+
+
+def test_without_script_the_page_still_teaches(browser, live_server, key):
+    page = browser.new_page(java_script_enabled=False)
+    page.goto(f"{live_server.url}/docs/")
+
+    assert "curl -i -X POST" in page.inner_text("#createPaymentIntent")
+    assert "needs JavaScript" in page.inner_text("main")
