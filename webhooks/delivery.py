@@ -1,14 +1,14 @@
 """What others do with deliveries: drain what is due, send stuck ones again, ask how things stand."""
 
 import logging
-import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 from django.db.models.functions import Now
 
 from providers.models import Provider
@@ -40,17 +40,22 @@ def drain(
 
 def drain_if_free() -> Drained:
     """A drain on one of the few seats for drains; nothing when all of them are taken."""
-    total = Drained()
     chosen = options.current()
-    end = time.monotonic() + chosen.budget_seconds
+    total = Drained()
     try:
         for is_last in (False, True):
             done = _drain_on_a_seat(chosen.drains)
             if done is None:
                 break
-            total = Drained(*(getattr(total, name) + getattr(done, name) for name in Drained.__slots__))
+            total.posted += done.posted
+            total.delivered += done.delivered
+            total.failed += done.failed
+            total.lost += done.lost
+            if done.is_cut_short:
+                kick.send()  # a successor goes on, and other tasks of this process get their turn before it
+                break
             # A kick that came while our seat was taken went home. Its row may have come after our last look.
-            if is_last or time.monotonic() >= end or not claims.look().hosts:
+            if is_last or not claims.look().hosts:
                 break
     except DATABASE_TROUBLE as error:
         logger.warning("webhooks: no drain, the database cannot be had: %s", type(error).__name__)
@@ -98,11 +103,13 @@ def _replay_batch(ids: list[UUID], *, forced: bool, now: datetime) -> int:
     count = 0
     with transaction.atomic():
         rows = Delivery.objects.select_for_update(of=("self",)).select_related("provider")
+        by_url: dict[str, list[Delivery]] = defaultdict(list)
         for row in rows.filter(pk__in=ids, state__in=states).order_by("pk"):
-            url = row.provider.webhook_url if row.follows_provider and row.provider else row.url
-            if not url or Delivery.objects.filter(event_id=row.event_id, url=url).exclude(pk=row.pk).exists():
-                continue
-            Delivery.objects.filter(pk=row.pk).update(
+            by_url[row.provider.webhook_url if row.follows_provider and row.provider else row.url].append(row)
+        by_url.pop("", None)
+        for url, wanted in by_url.items():
+            taken = _not_told_otherwise(wanted, url=url, forced=forced)
+            count += Delivery.objects.filter(pk__in=[row.pk for row in taken]).update(
                 url=url,
                 host=host_of(url),
                 state=State.PENDING,
@@ -114,8 +121,25 @@ def _replay_batch(ids: list[UUID], *, forced: bool, now: datetime) -> int:
                 lease_until=None,
                 replayed_at=now,
             )
-            count += 1
     return count
+
+
+def _not_told_otherwise(rows: list[Delivery], *, url: str, forced: bool) -> list[Delivery]:
+    """Without those that this URL heard of in another delivery and, unless forced, those whose order it knows more of."""
+    moved = [row.event_id for row in rows if row.url != url]
+    told = (
+        set(Delivery.objects.filter(event_id__in=moved, url=url).values_list("event_id", flat=True)) if moved else set()
+    )
+    rows = [row for row in rows if row.url == url or row.event_id not in told]
+    if forced:
+        return rows
+    known = dict(
+        Delivery.objects.filter(order_id__in={row.order_id for row in rows}, url=url, state=State.DELIVERED)
+        .values("order_id")
+        .annotate(latest=Max("sequence"))
+        .values_list("order_id", "latest")
+    )
+    return [row for row in rows if row.sequence > known.get(row.order_id, 0)]
 
 
 # --- How things stand ----------------------------------------------------------------------------------------------

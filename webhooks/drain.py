@@ -46,6 +46,7 @@ class Drained:
     delivered: int = 0
     failed: int = 0
     lost: int = 0  # posted, but not recorded as ours: sent again
+    is_cut_short: bool = False  # its time was up; there may be more to do
 
 
 @dataclass(slots=True)
@@ -80,23 +81,28 @@ class Drain:
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_air: dict[UUID, _Flight] = {}  # posted and not yet recorded
         self._ended: list[_Flight] = []
+        self._is_winding_down = False
         self._is_closing = False
         self._clock: claims.Clock | None = None
 
     def run(self) -> Drained:
-        end = time.monotonic() + self.options.budget_seconds
+        winds_down_at = time.monotonic() + self.options.budget_seconds
+        closes_at = winds_down_at + self.options.timeout_seconds
         try:
             self._loop.run_until_complete(self._sender.__aenter__())
             while True:
                 self._record_ended()
-                self._is_closing = self._is_closing or time.monotonic() >= end or not self.may_go_on()
+                # Towards the end no post is begun that may take long: waiting for it would hold up everybody else.
+                self._is_winding_down = time.monotonic() >= winds_down_at
+                self._is_closing = self._is_closing or time.monotonic() >= closes_at or not self.may_go_on()
                 if not self._is_closing:
                     self._claim_and_post()
                 if self._ended:
                     continue
                 if self._tasks:
                     self._loop.run_until_complete(self._await_posts())
-                elif self._is_closing or not self._linger():
+                elif self._is_closing or self._is_winding_down or not self._linger():
+                    self.drained.is_cut_short = self._is_closing or self._is_winding_down
                     return self.drained
         finally:
             self._close()
@@ -110,7 +116,7 @@ class Drain:
             self._clock = outlook.clock
             started = time.monotonic()
             rows = claims.claim(
-                self.gate.room(outlook.hosts),
+                self.gate.room(outlook.hosts, only_well=self._is_winding_down),
                 clock=outlook.clock,
                 lease_id=self.lease_id,
                 lease_seconds=self.options.lease_seconds,

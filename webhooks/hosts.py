@@ -71,11 +71,13 @@ class Gate:
         allowance = min(allowance + 1, self.options.most_per_host) if is_success else max(allowance // 2, 1)
         self.memory.put(host, _Record(allowance, not is_success, time.monotonic()))
 
-    def room(self, hosts: Sequence[str]) -> dict[str, int]:
+    def room(self, hosts: Sequence[str], *, only_well: bool = False) -> dict[str, int]:
         """How many rows to claim of each host, given those with something due, the longest waiting first.
 
-        Everybody gets one place before anybody gets a second.
+        Everybody gets one place before anybody gets a second. `only_well` leaves out the hosts that failed last.
         """
+        if only_well:
+            hosts = [host for host in hosts if not self._is_ailing(host)]
         free = self.free
         ailing_free = self.options.in_flight // 2 - sum(
             count for host, count in self.in_flight.items() if self._is_ailing(host)

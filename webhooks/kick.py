@@ -55,13 +55,17 @@ class _Publisher:
             time.sleep(LEAST_GAP_SECONDS)
 
     def publish(self) -> bool:
-        """Send one kick now. False, after at most a second or so, when the broker cannot be had."""
+        """Send one kick now. False, after about a second at most, when the broker cannot be had."""
         global failures
+        was_kept = self.connection is not None
         try:
-            self._connect()
-            current_app.send_task(
-                TASK, connection=self.connection, retry=False, ignore_result=True, expires=EXPIRES_SECONDS
-            )
+            try:
+                self._send()
+            except Exception:
+                if not was_kept:
+                    raise
+                self._disconnect()  # a kept connection that the broker closed meanwhile; a new one tells
+                self._send()
         except Exception as error:
             # Whatever a broker's library raises: the delivery is committed, the sweep will find it.
             failures += 1
@@ -70,6 +74,12 @@ class _Publisher:
             logger.warning("webhooks: the broker did not take a kick (%s); the sweep delivers", type(error).__name__)
             return False
         return True
+
+    def _send(self) -> None:
+        self._connect()
+        current_app.send_task(
+            TASK, connection=self.connection, retry=False, ignore_result=True, expires=EXPIRES_SECONDS
+        )
 
     def _connect(self) -> None:
         url = str(current_app.conf.broker_write_url or current_app.conf.broker_url)

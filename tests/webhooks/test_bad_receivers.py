@@ -7,11 +7,11 @@ import time
 import uuid
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
-from tests.webhooks.helpers import fresh, run
-from webhooks import outbox
+from tests.webhooks.helpers import fresh, run, say
+from webhooks import hosts, outbox
 from webhooks.hosts import Gate, Memory
 from webhooks.models import Attempt, Delivery
 from webhooks.options import Options
@@ -104,10 +104,10 @@ def test_what_is_no_http_is_a_failure_in_plain_words(tell, answer):
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve():
-        connection, _ = listener.accept()
-        connection.recv(65536)
-        connection.sendall(answer)
-        connection.close()
+        peer, _ = listener.accept()
+        peer.recv(65536)
+        peer.sendall(answer)
+        peer.close()
 
     threading.Thread(target=serve, daemon=True).start()
     row = tell(url=f"http://127.0.0.1:{listener.getsockname()[1]}/")
@@ -132,19 +132,17 @@ def test_nobody_at_home_is_said_in_plain_words(tell):
 def test_a_kept_connection_that_the_receiver_closed_meanwhile_is_no_failure(provider, tell):
     """Some servers close idle connections without a word; the next post must not pay for it."""
     listener = socket.create_server(("127.0.0.1", 0))
-    got = []
 
     def serve():
         while True:
             try:
-                connection, _ = listener.accept()
+                peer, _ = listener.accept()
             except OSError:
                 return
-            request = connection.recv(65536)
-            got.append(request)
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-            connection.recv(65536)  # the next request on this connection gets a closed door
-            connection.close()
+            peer.recv(65536)
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            peer.recv(65536)  # the next request on this connection gets a closed door
+            peer.close()
 
     threading.Thread(target=serve, daemon=True).start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
@@ -207,8 +205,6 @@ def test_ten_thousand_due_rows_of_a_dead_host_do_not_hold_up_ten_of_healthy_ones
 
     def watch(handler):
         delivered_at.append(time.monotonic())
-        from tests.webhooks.helpers import say
-
         say(handler, 200)
 
     receiver.default = watch
@@ -272,3 +268,27 @@ def test_no_host_gets_places_that_are_taken():
     assert places.room(["a"]) == {}
     places.leave("a")
     assert places.room(["a"]) == {"a": 1}
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_the_end_of_a_drain_does_not_make_new_rows_wait_for_a_dead_host(provider, tell, receiver, receivers, settings):
+    settings.WEBHOOK_TIMEOUT_SECONDS = 3.0
+    settings.WEBHOOK_DRAIN_SECONDS = 0.5
+    dead = receivers()
+    dead.default = lambda handler: time.sleep(3.5)
+    many(provider, 50, dead.url)
+    hosts.PROCESS_MEMORY.put(outbox.host_of(dead.url), hosts._Record(1, True, time.monotonic()))
+    arrived = {}
+    receiver.default = lambda handler: (
+        arrived.setdefault(handler.headers["webhook-id"], time.monotonic()),
+        say(handler, 200),
+    )
+    drain = threading.Thread(target=lambda: (run(), connection.close()))
+    drain.start()
+    time.sleep(1.0)  # past its time, still waiting for the dead host
+    written = time.monotonic()
+    row = tell(order_id=uuid.uuid4())
+    drain.join()
+
+    assert arrived[f"msg_{row.pk.hex}"] - written < 0.5

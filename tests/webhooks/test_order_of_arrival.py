@@ -199,3 +199,27 @@ def test_all_of_a_provider_are_replayed_at_once(tell, provider, receiver):
     run()
     assert fresh(stuck).state == fresh(ended).state == State.DELIVERED
     assert fresh(elsewhere).state == State.STUCK
+
+
+def test_a_replay_to_a_new_address_skips_what_that_address_knows_better(tell, provider, receiver, receivers):
+    receiver.answers = [NO] * 5
+    elder = tell()
+    make_stuck(elder)
+    moved = receivers()
+    provider.webhook_url = moved.url
+    provider.save()
+    tell()
+    run()
+    assert len(moved.log) == 1
+
+    assert deliveries.replay([elder], now=timezone.now()) == 0
+    assert deliveries.replay([elder], forced=True, now=timezone.now()) == 1
+
+
+def test_a_thousand_are_replayed_with_a_handful_of_statements(provider, tell, django_assert_max_num_queries):
+    from tests.webhooks.test_bad_receivers import many
+
+    many(provider, 1000, provider.webhook_url)
+    Delivery.objects.update(state=State.STUCK, is_holding=False, next_attempt_at=None)
+    with django_assert_max_num_queries(15):
+        assert deliveries.replay_all_of(provider, now=timezone.now()) == 1000
