@@ -199,10 +199,10 @@ def capture(payment: Payment, *, money: Money, cause: str, now: datetime) -> Mov
         closing_until=None,
     )
     notifications.tell(event, order=order, payment=payment, now=now)
-    # What is still open elsewhere could take the money a second time: the ladder ends it there.
-    order.payments.exclude(pk=payment.pk).filter(is_final_there=False).exclude(status=PaymentStatus.CAPTURED).update(
-        next_ask_at=now
-    )
+    end_the_rest(order, now=now)
+    for sibling in siblings.siblings_of(order).filter(status__in=[*WAITING, OrderStatus.FAILED]):
+        close_unheard(sibling, cause="sibling paid", now=now)
+        end_the_rest(sibling, now=now)
     if was_ended and order.provider is not None and order.provider.refunds_late_captures:
         _refund_late_capture(payment, now=now)
     return Moved.MOVED

@@ -219,7 +219,8 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "DZTech Pay",
     "VERSION": VERSION,
-    "SERVE_INCLUDE_SCHEMA": False,
+    # The schema that is served is made with settings of its own, in checkout/api/reference.py, and tested there.
+    "ENABLE_DJANGO_DEPLOY_CHECK": False,
 }
 
 # --- Processors: addresses by mode, credentials of the house accounts ------------------------------------------
@@ -227,6 +228,14 @@ LAB_URL = env.str("LAB_URL", default="").rstrip("/")
 PROCESSOR_URLS = {  # an empty text is the processor's own address
     ("stripe", "live"): env.str("STRIPE_LIVE_URL", default=""),
     ("stripe", "test"): env.str("STRIPE_TEST_URL", default=f"{LAB_URL}/stripe" if LAB_URL else ""),
+    ("payme", "live"): env.str("PAYME_LIVE_URL", default=""),
+    ("payme", "test"): env.str("PAYME_TEST_URL", default=f"{LAB_URL}/payme" if LAB_URL else ""),
+    ("click", "live"): env.str("CLICK_LIVE_URL", default=""),
+    ("click", "test"): env.str("CLICK_TEST_URL", default=f"{LAB_URL}/click" if LAB_URL else ""),
+    ("uzum", "live"): env.str("UZUM_LIVE_URL", default=""),
+    ("uzum", "test"): env.str("UZUM_TEST_URL", default=f"{LAB_URL}/uzum" if LAB_URL else ""),
+    ("multicard", "live"): env.str("MULTICARD_LIVE_URL", default=""),
+    ("multicard", "test"): env.str("MULTICARD_TEST_URL", default=f"{LAB_URL}/multicard" if LAB_URL else ""),
 }
 HOUSE_CREDENTIALS = {  # processor → credential field → text
     "stripe": {
@@ -247,7 +256,7 @@ WEBHOOK_TIMEOUT_SECONDS = 10
 
 # --- What is kept for how long ----------------------------------------------------------------------------------
 CALLBACK_RETENTION_DAYS = env.int("CALLBACK_RETENTION_DAYS", default=180)
-ATTEMPT_BODY_RETENTION_DAYS = env.int("ATTEMPT_BODY_RETENTION_DAYS", default=30)
+WEBHOOK_ATTEMPT_BODY_DAYS = env.int("WEBHOOK_ATTEMPT_BODY_DAYS", default=30)
 IDEMPOTENCY_RETENTION_HOURS = env.int("IDEMPOTENCY_RETENTION_HOURS", default=24)
 
 # --- Logs -------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ urlpatterns = [
     path("health/", health),
     path("admin/", admin.site.urls),
     path("", include("checkout.callbacks")),
+    path("", include("checkout.asking")),
     path("", include("checkout.api.urls")),
     path("", include("checkout.pages.urls")),
 ]

@@ -19,6 +19,7 @@ PROCESSOR = Processor(
         can_refund=False,
         can_refund_partially=False,
         has_status=False,
+        reservation_seconds=43_200,  # twelve hours from its own time of creation
         currencies=CURRENCIES,
         page_sources=PAGE_SOURCES,
     ),
