@@ -5,7 +5,7 @@ PY = $(VENV)/bin/python
 .DEFAULT_GOAL := help
 # Compiled once: every later start takes half the time.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo demo-reset test lint types check bench lock clean install install-dev
+.PHONY: help demo demo-reset test lint types check bench lock words clean install install-dev
 
 help:  ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ bench: install-dev  ## Measure on this machine: every script in benchmarks/ (a f
 
 lock: install-dev  ## Write constraints.txt anew from requirements*.txt
 	@sh scripts/lock $(PY)
+
+words: install-dev  ## Pack the translations after a change of a .po file
+	@$(PY) scripts/words.py
 
 clean:  ## Remove the virtual environment and caches; keeps var/
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles

@@ -16,8 +16,8 @@ def explained():
     for line in (ROOT / ".env.example").read_text().splitlines():
         if line.startswith("# "):
             sentence = line if not line.startswith("# ---") else ""
-        elif "=" in line:
-            names[line.partition("=")[0]] = sentence
+        elif found := re.match(r"#?([A-Z_]+)=", line):  # behind a # where most leave it out
+            names[found[1]] = sentence
     return names
 
 
@@ -26,21 +26,18 @@ def test_every_variable_that_is_read_is_explained_and_every_one_explained_is_rea
     assert read == set(explained())
 
 
-def test_every_variable_has_a_sentence_of_its_own():
-    lines = (ROOT / ".env.example").read_text().splitlines()
-    for at, line in enumerate(lines):
-        if re.match(r"[A-Z_]+=", line):
-            assert lines[at - 1].startswith("# "), line
+def test_every_variable_has_a_sentence():
+    assert [name for name, sentence in explained().items() if not sentence] == []
 
 
 def test_nothing_secret_has_a_value_there():
     for line in (ROOT / ".env.example").read_text().splitlines():
-        if re.match(r"(SECRET_KEY|FIELD_ENCRYPTION_KEYS|\w*SECRET\w*)=", line):
+        if re.match(r"#?(SECRET_KEY|FIELD_ENCRYPTION_KEYS|\w*SECRET\w*)=", line):
             assert line.endswith("=")
 
 
 def test_other_modules_read_settings_not_the_environment():
-    allowed = {"config", "scripts", "tests", "benchmarks", "management", "simulators"}
+    allowed = {"config", "scripts", "tests", "benchmarks", "management", "gateway"}
     for path in ROOT.rglob("*.py"):
         parts = set(path.relative_to(ROOT).parts)
         if (
