@@ -1,25 +1,26 @@
 """The page that tries the API, in a real browser under its real content policy."""
 
-import os
-
 import pytest
-from playwright.sync_api import sync_playwright
 
 from checkout.models import Order
+from tests.browser import axe
 from tests.builders import make_key, make_provider
 
-FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
-def browser(chromium_path, monkeypatch):
-    # Playwright's loop makes Django believe that the test itself is asynchronous.
-    monkeypatch.setitem(os.environ, "DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS.split())
-        yield browser
-        browser.close()
+def browser(_browser):
+    """Contexts of the suite's browser, closed when the test ends."""
+    contexts = []
+
+    def page(**options):
+        contexts.append(_browser.new_context(**options))
+        return contexts[-1].new_page()
+
+    yield page
+    for context in contexts:
+        context.close()
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def key(lab, live_server, settings):
     [{"viewport": {"width": 1280, "height": 900}}, {"viewport": {"width": 320, "height": 640}, "color_scheme": "dark"}],
 )
 def test_a_stranger_creates_reads_and_cancels_an_order_on_the_page(browser, live_server, key, look):
-    page = browser.new_page(**look)
+    page = browser(**look)
     complaints = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("request", lambda request: complaints.append(request.url) if live_server.url not in request.url else None)
@@ -55,12 +56,13 @@ def test_a_stranger_creates_reads_and_cancels_an_order_on_the_page(browser, live
 
     assert order.status == "cancelled"
     assert complaints == []
+    assert axe.findings(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") == look["viewport"]["width"]
     assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
 
 
 def test_the_curl_line_shows_the_key_only_when_asked_and_is_safe_to_paste(browser, live_server, key):
-    page = browser.new_page()
+    page = browser()
     page.goto(f"{live_server.url}/docs/")
     curl = "#createPaymentIntent [data-curl]"
     page.fill("#key", key)
@@ -74,7 +76,7 @@ def test_the_curl_line_shows_the_key_only_when_asked_and_is_safe_to_paste(browse
 
 
 def test_a_refusal_is_told_in_words(browser, live_server, key):
-    page = browser.new_page()
+    page = browser()
     page.goto(f"{live_server.url}/docs/")
     page.click("#createPaymentIntent button[type=submit]")
     page.wait_for_selector("#createPaymentIntent .answer--bad")
@@ -84,7 +86,7 @@ def test_a_refusal_is_told_in_words(browser, live_server, key):
 
 
 def test_without_script_the_page_still_teaches(browser, live_server, key):
-    page = browser.new_page(java_script_enabled=False)
+    page = browser(java_script_enabled=False)
     page.goto(f"{live_server.url}/docs/")
 
     assert "curl -i -X POST" in page.inner_text("#createPaymentIntent")
