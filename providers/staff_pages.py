@@ -253,6 +253,7 @@ class StaffDoors:
         wanted = request.POST.get("next") or request.GET.get("next") or ""
         index = self._url("index")
         is_ours = wanted.startswith(index) and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
+        is_ours = is_ours and "\\" not in wanted and "/.." not in wanted  # nor up and out again
         doors = tuple(self._url(name) for name in ("login", "logout", "second_factor", "enrol"))
         return wanted if is_ours and not wanted.startswith(doors) else index
 
