@@ -27,7 +27,10 @@ LOCK = VAR / "demo.lock"
 INBOX = "demo"
 MAX_SOCKET_PATH = 100  # the kernel takes 107 bytes
 # What a developer has set for other purposes must not steer the demo.
-_FOREIGN = ("STRIPE_", "WEBHOOK_", "CELERY_", "DATABASE_", "CACHE_", "STATIC_", "HSTS_", "LOG_", "LAB_", "GRANIAN_")
+_FOREIGN = (
+    *("STRIPE_", "RAZORPAY_", "SECURE_PROCESSOR_", "PAYME_", "CLICK_", "UZUM_", "MULTICARD_"),
+    *("WEBHOOK_", "CELERY_", "DATABASE_", "CACHE_", "STATIC_", "HSTS_", "LOG_", "LAB_", "GRANIAN_"),
+)
 _FOREIGN_NAMES = {"SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "TRUSTED_PROXIES", "TIME_ZONE", "PYTHONDONTWRITEBYTECODE"}
 
 _lock: IO[str] | None = None  # held as long as this process lives
