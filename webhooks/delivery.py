@@ -125,7 +125,7 @@ def _replay_batch(ids: list[UUID], *, forced: bool, now: datetime) -> int:
 
 
 def _not_told_otherwise(rows: list[Delivery], *, url: str, forced: bool) -> list[Delivery]:
-    """Without those that this URL heard of in another delivery and, unless forced, those whose order it knows more of."""
+    """Those that are no repetition at this URL, nor, unless forced, old news there."""
     moved = [row.event_id for row in rows if row.url != url]
     told = (
         set(Delivery.objects.filter(event_id__in=moved, url=url).values_list("event_id", flat=True)) if moved else set()

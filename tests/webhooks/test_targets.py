@@ -376,3 +376,12 @@ def self_signed(folder):
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return folder / "certificate.pem", folder / "key.pem"
+
+
+@pytest.mark.django_db
+def test_the_machines_own_resolver_is_asked_when_no_other_is_given(tell, receiver):
+    row = tell(url=f"http://localhost:{receiver.port}/hooks")
+    run()
+
+    assert fresh(row).state == State.DELIVERED
+    assert Attempt.objects.get().address == "127.0.0.1"
