@@ -10,13 +10,13 @@ from typing import Any
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
-from django.db.models import Count, Min, Q
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 from kombu import Connection
 
 from gateway import registry
+from webhooks import delivery
 from webhooks.models import Delivery
 
 logger = logging.getLogger(__name__)
@@ -64,24 +64,17 @@ def examine() -> dict[str, Any]:
 
 def _database() -> tuple[dict[str, Any], dict[str, Any]]:
     """The database and what waits in it; its own error says that it is down."""
-    nothing = {"due": None, "oldestDueSeconds": 0, "stuck": None}
     try:
-        now = timezone.now()
-        waiting = Delivery.objects.filter(next_attempt_at__lte=now).aggregate(
-            due=Count("pk"),
-            # A stuck delivery is tried seldom and may wait its turn: only fresh ones tell whether a worker runs.
-            oldest=Min("next_attempt_at", filter=Q(state=Delivery.State.PENDING)),
-        )
-        stuck = Delivery.objects.filter(state=Delivery.State.STUCK).count()
+        waiting = {
+            "due": Delivery.objects.filter(next_attempt_at__lte=timezone.now()).count(),
+            "oldestDueSeconds": round(delivery.oldest_due_seconds(), 1),
+            "stuck": Delivery.objects.filter(state=Delivery.State.STUCK).count(),
+        }
     except DatabaseError as error:
         logger.error("health: the database does not answer (%s)", type(error).__name__)
+        nothing = {"due": None, "oldestDueSeconds": 0.0, "stuck": None}
         return {"ok": False, "engine": connection.vendor, "error": type(error).__name__}, nothing
-    oldest = waiting["oldest"]
-    return {"ok": True, "engine": connection.vendor}, {
-        "due": waiting["due"],
-        "oldestDueSeconds": round(max(0.0, (now - oldest).total_seconds()), 1) if oldest else 0,
-        "stuck": stuck,
-    }
+    return {"ok": True, "engine": connection.vendor}, waiting
 
 
 def _broker() -> dict[str, Any]:

@@ -152,7 +152,7 @@ def oldest_due_seconds() -> float:
         .values_list("next_attempt_at", "database_now")
         .first()
     )
-    return max((oldest[1] - oldest[0]).total_seconds(), 0.0) if oldest else 0.0
+    return max((oldest[1] - oldest[0]).total_seconds(), 0.0) if oldest and oldest[0] else 0.0
 
 
 def is_anything_due(*, within_seconds: float = 0.0) -> bool:
