@@ -119,7 +119,8 @@ class PayAdminSite(UnfoldAdminSite):
         return super()._get_config(key, *args)
 
     def _find(self, request: HttpRequest, term: str) -> list[SearchResult]:
-        return self.find(request, term) if self.find else []
+        # The theme passes the term in lower case, but references of processors know upper case.
+        return self.find(request, request.GET.get("s", term)) if self.find else []
 
     def _get_account_links(self, request: HttpRequest) -> list[dict[str, Any]]:
         if not self.has_permission(request):

@@ -62,7 +62,7 @@ class StaffDoors:
         """First factor. Wrong passwords are counted and throttled by the authentication backend."""
         if self.site.has_permission(request):
             return HttpResponseRedirect(self._next(request))
-        form = AdminAuthenticationForm(request, data=request.POST or None)
+        form = AdminAuthenticationForm(request, data=request.POST if request.method == "POST" else None)
         if request.method == "POST":
             now = timezone.now()
             if form.is_valid():
@@ -108,7 +108,7 @@ class StaffDoors:
             return HttpResponseRedirect(self._url("login"))
         if staff.device_of(user) is None:
             return HttpResponseRedirect(self._url("enrol"))
-        form = CodeForm(request.POST or None)
+        form = CodeForm(request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
             device = staff.verify(user=user, code=form.cleaned_data["code"])
             if device is not None:
@@ -174,7 +174,7 @@ class StaffDoors:
             target = "security" if self.site.has_permission(request) else "login"
             return HttpResponseRedirect(self._url(target))
         device = staff.begin_enrolment(user=user, now=now)
-        form = CodeForm(request.POST or None)
+        form = CodeForm(request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
             codes = staff.confirm_enrolment(device=device, code=form.cleaned_data["code"], now=now)
             if codes is not None:
@@ -213,7 +213,7 @@ class StaffDoors:
         now = timezone.now()
         user = request.user
         assert isinstance(user, User)
-        form = CodeForm(request.POST or None)
+        form = CodeForm(request.POST if request.method == "POST" else None)
         form.fields["code"].widget.attrs.pop("autofocus", None)
         if request.method == "POST" and form.is_valid():
             code = form.cleaned_data["code"]

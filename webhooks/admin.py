@@ -169,7 +169,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     def replay_one(self, request: HttpRequest, delivery_id: UUID) -> HttpResponse:
         row = self.row(request, str(delivery_id), "webhooks.replay_delivery")
-        form = ReplayForm(request.POST or None)
+        form = ReplayForm(request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
             self._replay(request, [row.pk], forced=form.cleaned_data["forced"])
             return self.to_row(row)

@@ -102,7 +102,7 @@ class OrderActs(ReadOnlyAdmin):
         order = self.row(request, str(order_id), "checkout.make_refund")
         payment = _payment_of(order, payment_id)
         remaining = Money(refunds.remaining_minor(payment), payment.currency)
-        form = RefundForm(request.POST or None, remaining=remaining)
+        form = RefundForm(request.POST if request.method == "POST" else None, remaining=remaining)
         if request.method == "POST" and form.is_valid():
             minor, reason = form.cleaned_data["amount"], form.cleaned_data["reason"]
             made = self._do(
@@ -205,7 +205,7 @@ class OrderActs(ReadOnlyAdmin):
         """Propose one of the two exits; a second person approves it."""
         order = self.row(request, str(order_id), "checkout.settle_review")
         payment = _payment_of(order, payment_id)
-        form = ExitForm(request.POST or None)
+        form = ExitForm(request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
             wanted = form.cleaned_data["exit"]
             proposed = self._do(

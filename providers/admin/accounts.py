@@ -115,7 +115,7 @@ class MerchantAccountAdmin(PayModelAdmin):
             return self.page(request, "staff/account_choice.html", title, {"form": choice})
         provider, processor = choice.cleaned_data["provider"], choice.cleaned_data["processor"]
         mode = Mode(choice.cleaned_data["mode"])
-        form = CredentialsForm(request.POST or None, processor=processor)
+        form = CredentialsForm(request.POST if request.method == "POST" else None, processor=processor)
         if request.method == "POST" and form.is_valid():
             answer = self._save(request, form, provider, processor, mode, "")
             if answer is not None:
@@ -135,7 +135,12 @@ class MerchantAccountAdmin(PayModelAdmin):
         if may_change:
             initial = {"business_name": account.business_name}
             saved = accounts.credentials_of(account)
-            form = CredentialsForm(request.POST or None, processor=account.processor, saved=saved, initial=initial)
+            form = CredentialsForm(
+                request.POST if request.method == "POST" else None,
+                processor=account.processor,
+                saved=saved,
+                initial=initial,
+            )
             if request.method == "POST" and form.is_valid():
                 answer = self._save(request, form, account.provider, account.processor, mode, account.business_id)
                 if answer is not None:

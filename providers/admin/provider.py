@@ -231,7 +231,7 @@ class ProviderAdmin(PayModelAdmin):
 
     def new_key(self, request: HttpRequest, provider_id: UUID) -> HttpResponse:
         provider = self.row(request, str(provider_id), "providers.manage_keys")
-        form = NewKeyForm(request.POST or None)
+        form = NewKeyForm(request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
             if not is_first_sending(request):
                 return self._sent_before(request, provider)
@@ -252,7 +252,7 @@ class ProviderAdmin(PayModelAdmin):
 
     def rotate_key(self, request: HttpRequest, provider_id: UUID, key_id: UUID) -> HttpResponse:
         provider, key = self._key(request, provider_id, key_id)
-        form = RotateForm(request.POST or None)
+        form = RotateForm(request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
             if not is_first_sending(request):
                 return self._sent_before(request, provider)

@@ -51,7 +51,7 @@ def is_shut(answer):
 
 def test_without_the_second_factor_no_address_of_the_back_office_opens():
     root = make_staff("root", is_superuser=True)
-    addresses = {address for address in every_address()} - DOORS
+    addresses = set(every_address()) - DOORS
     assert len(addresses) > 50
     stranger, half = Client(), password_only(root)
     forced = Client()
