@@ -12,6 +12,7 @@ import asyncio
 import base64
 import json
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -165,6 +166,7 @@ def main() -> None:
         redis.close()
         if postgres is not None:
             postgres.stop()
+        shutil.rmtree(folder, ignore_errors=True)
     print(f"\nload average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; medians of {given.rounds} rounds")
     print(f"{'':34}{'calls/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'of floor':>10}")
     for name, rounds in measured.items():
