@@ -11,6 +11,7 @@
   let asking = false;
   let tag = "";
   let ticking = 0;
+  let expectUntil = 0; // a button was pressed: there will be news although this is an end state
 
   // --- live status -------------------------------------------------------------------------------------------
   async function get(url, headers) {
@@ -49,7 +50,7 @@
     clearTimeout(timer);
     const wait = LADDER[Math.min(step, LADDER.length - 1)];
     step += 1;
-    if (!main.dataset.final) timer = setTimeout(ask, wait * 1000);
+    if (!main.dataset.final || Date.now() < expectUntil) timer = setTimeout(ask, wait * 1000);
   }
 
   function hurry() {
@@ -146,6 +147,8 @@
     }, ONCE_FOR);
     if (main && event.target.target === "_blank") {
       step = 0;
+      expectUntil = Date.now() + 60000;
+      clearTimeout(timer);
       timer = setTimeout(ask, 700);
     }
   }

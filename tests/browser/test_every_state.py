@@ -84,3 +84,19 @@ def test_the_other_pages_can_be_read_by_everybody(visit, shop, lab):
     wrong += look(visitor, f"{shop}/nowhere", "not_found", status=404)
     visitor.complaints = [line for line in visitor.complaints if "404" not in line]
     assert wrong == []
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_what_a_button_could_not_do_can_be_read_by_everybody_in(lang, visit, shop, lab, client):
+    order = states.ready(lab, client, lang=lang)
+    lab.fault("429", times=None, match={"operation": "payment_intents.create"})
+    visitor = visit(viewport=PHONE)
+    page = visitor.open(f"{shop}/checkout/o/{order.token}")
+    with visitor.context.expect_page() as opened:
+        page.locator("form button").click()
+    trouble = opened.value
+    trouble.wait_for_load_state()
+    assert trouble.locator(".state .money").inner_text()
+    assert findings(trouble) == [] and trouble.evaluate(SIDEWAYS) == 0
+    keep(trouble, f"trouble-{lang}-phone-light")
+    visitor.complaints = [line for line in visitor.complaints if "502" not in line]
