@@ -205,6 +205,12 @@ BODY_LIMIT_BYTES = 64 * 1024
 CALLBACK_BODY_LIMIT_BYTES = 512 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = CALLBACK_BODY_LIMIT_BYTES
 RATE_LIMIT_SCALE = 100 if DEMO else 1
+# The Invoice API's service key, by mode; in the demo everything is test.
+SERVICE_API_KEYS = {
+    "test": env.str("SERVICE_API_KEY_TEST", default="") or (env.str("SERVICE_API_KEY", default="") if DEMO else ""),
+    "live": "" if DEMO else env.str("SERVICE_API_KEY", default=""),
+}
+SERVICE_CALLS_PER_MINUTE = env.int("SERVICE_CALLS_PER_MINUTE", default=1200)
 ANONYMOUS_CALLS_PER_MINUTE = env.int("ANONYMOUS_CALLS_PER_MINUTE", default=120)
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
 

@@ -18,7 +18,8 @@ from checkout.api.bodies import OnlyJSON, StrictJSONParser, answer_text
 from checkout.api.errors import BadInput
 from gateway.types import Mode
 
-CREDENTIALS = frozenset({"apiKey"})  # body fields that are left out when two bodies are compared
+# Body fields that are left out when two bodies are compared: not even a digest of them is kept.
+CREDENTIALS = frozenset({"apiKey", "cardPan", "credentials"})
 
 
 class DialectView(APIView):
@@ -47,6 +48,10 @@ class DialectView(APIView):
     def body_of(self, request: Request) -> dict[str, Any]:
         return dict(request.data)
 
+    def owner_of(self, request: Request) -> tuple[str, Mode]:
+        """Whose wishes these are: one owner's keys never meet another's, nor those of the other mode."""
+        return str(provider_of(request).pk), Mode(key_of(request).mode)
+
     def once(self, request: Request, work: Callable[[UUID | None], HttpResponse]) -> HttpResponse:
         """Do `work` once for each Idempotency-Key of the caller.
 
@@ -58,9 +63,10 @@ class DialectView(APIView):
         key = request.headers.get("Idempotency-Key")
         if key is None or request.auth is None:
             return work(None)
+        owner, mode = self.owner_of(request)
         wish = idempotency.Wish(
-            owner=str(provider_of(request).pk),
-            mode=Mode(key_of(request).mode),
+            owner=owner,
+            mode=mode,
             method=request.method or "",
             path=request.path,
             key=idempotency.check_key(key),

@@ -6,6 +6,7 @@ from typing import Any
 from django.urls import URLPattern, path
 
 from checkout.api import reference
+from checkout.api.invoice import views as invoice
 from checkout.api.provider import views
 
 
@@ -19,6 +20,19 @@ urlpatterns = [
     *both("api/orders/<str:order_id>", views.OrderDetail.as_view(), "order"),
     *both("api/orders/<str:order_id>/cancel", views.CancelOrder.as_view(), "cancel-order"),
     *both("api/orders/<str:order_id>/refund", views.RefundOrder.as_view(), "refund-order"),
+    *both("api/merchants", invoice.Merchants.as_view(), "merchants"),
+    *both("api/merchants/supported", invoice.Supported.as_view(), "merchants-supported"),
+    *both(
+        "api/merchants/by-business/<str:source>/<path:business_id>/providers",
+        invoice.BusinessProviders.as_view(),
+        "business-providers",
+    ),
+    *both("api/invoices", invoice.Invoices.as_view(), "invoices"),
+    *both("api/invoices/<str:invoice_id>", invoice.InvoiceDetail.as_view(), "invoice"),
+    *both("api/invoices/<str:invoice_id>/events", invoice.InvoiceEvents.as_view(), "invoice-events"),
+    *both("api/invoices/<str:invoice_id>/cancel", invoice.CancelInvoice.as_view(), "cancel-invoice"),
+    *both("api/refunds", invoice.Refunds.as_view(), "refunds"),
+    *both("api/refunds/by-invoice/<str:invoice_id>", invoice.InvoiceRefunds.as_view(), "invoice-refunds"),
     path("api/schema/", reference.schema, name="schema"),
     path("docs/", reference.page, name="docs"),
 ]

@@ -1,0 +1,153 @@
+"""Reading a body field by field, and saying everything that is wrong with it at once.
+
+The sentences are those of the validator that the API's document quotes: `"amount" must be …`.
+"""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+from checkout.api.invoice.envelope import Invalid
+from webhooks import targets
+
+_MISSING = object()
+MAX_URL = 2000
+
+
+class Body:
+    """One JSON object. `problems` collects sentences; `done()` raises Invalid where there are any.
+
+    A field that is wrong reads as its default, so that the rest can still be looked at.
+    """
+
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        self._content = content
+        self.problems: list[str] = []
+
+    def done(self) -> None:
+        if self.problems:
+            raise Invalid(self.problems)
+
+    def refuse(self, name: str, text: str) -> None:
+        self.problems.append(f'"{name}" {text}')
+
+    def has(self, name: str) -> bool:
+        return self._content.get(name) is not None
+
+    def _value(self, name: str, *, required: bool) -> Any:
+        value = self._content.get(name, _MISSING)
+        if value is None:
+            value = _MISSING  # null is like leaving the field out
+        if value is _MISSING and required:
+            self.refuse(name, "is required")
+        return value
+
+    def text(
+        self, name: str, *, required: bool = False, longest: int = 255, one_of: Sequence[str] = (), default: str = ""
+    ) -> str:
+        value = self._value(name, required=required)
+        if value is _MISSING:
+            return default
+        if not isinstance(value, str):
+            self.refuse(name, "must be a string")
+        elif not value.strip():
+            if required or one_of:
+                self.refuse(name, "is not allowed to be empty")
+        elif len(value) > longest:
+            self.refuse(name, f"length must be less than or equal to {longest} characters long")
+        elif any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+            self.refuse(name, "contains characters that are not allowed")
+        elif one_of and value not in one_of:
+            self.refuse(name, f"must be one of [{', '.join(one_of)}]")
+        else:
+            return value
+        return default
+
+    def whole(self, name: str, *, lowest: int, highest: int, required: bool = False) -> int | None:
+        value = self._value(name, required=required)
+        if value is _MISSING:
+            return None
+        if isinstance(value, bool) or not isinstance(value, Decimal | int):
+            self.refuse(name, "must be a number")
+        elif not Decimal(value).is_finite() or abs(value) > highest:
+            self.refuse(name, f"must be less than or equal to {highest}")
+        elif value != int(value):
+            self.refuse(name, "must be an integer")
+        elif value < lowest:
+            self.refuse(name, f"must be greater than or equal to {lowest}")
+        else:
+            return int(value)
+        return None
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        value = self._value(name, required=False)
+        if value is _MISSING:
+            return default
+        if not isinstance(value, bool):
+            self.refuse(name, "must be a boolean")
+            return default
+        return value
+
+    def url(self, name: str, *, is_livemode: bool) -> str:
+        """An absolute http(s) address that a browser may be sent to; https in live mode."""
+        value = self.text(name, longest=MAX_URL)
+        if not value:
+            return ""
+        try:
+            parts = urlsplit(value)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable or "\\" in value or any(character.isspace() for character in value) or "@" in parts.netloc:
+            self.refuse(name, "must be a valid uri")
+        elif is_livemode and parts.scheme != "https":
+            self.refuse(name, "must be a valid uri with a scheme matching the https pattern")
+        else:
+            return value
+        return ""
+
+    def webhook_url(self, name: str, *, is_livemode: bool) -> str:
+        value = self.url(name, is_livemode=is_livemode)
+        for problem in targets.check_url(value, is_livemode=is_livemode) if value else []:
+            self.refuse(name, f"is refused: {problem}")
+        return value
+
+    def texts(self, name: str) -> dict[str, str]:
+        """An object of texts; numbers are taken as their digits, because people send shop ids as numbers."""
+        value = self._value(name, required=True)
+        if value is _MISSING:
+            return {}
+        if not isinstance(value, Mapping):
+            self.refuse(name, "must be of type object")
+            return {}
+        found = {}
+        for field, content in value.items():
+            if isinstance(content, Decimal) and content.is_finite() and content == int(content):
+                content = str(int(content))
+            if content is None:
+                continue
+            if not isinstance(content, str):
+                self.refuse(f"{name}.{field}", "must be a string")
+            elif len(content) > 4096 or any(unicodedata.category(c) in ("Cc", "Cs") for c in content):
+                self.refuse(f"{name}.{field}", "contains characters that are not allowed")
+            else:
+                found[str(field)] = content.strip()
+        return found
+
+    def lines(self, name: str) -> Any:
+        """The raw lines, their numbers whole where they are whole; None where there are none."""
+        value = self._content.get(name)
+        return _with_whole_numbers(value) if value is not None else None
+
+
+def _with_whole_numbers(value: Any) -> Any:
+    """Decimals that are whole become int; others stay and are refused by whoever checks the lines."""
+    if isinstance(value, Decimal):
+        return int(value) if value.is_finite() and abs(value) < 10**20 and value == int(value) else value
+    if isinstance(value, list):
+        return [_with_whole_numbers(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _with_whole_numbers(item) for name, item in value.items()}
+    return value

@@ -1,0 +1,135 @@
+"""The Invoice API's objects as they go out."""
+
+from typing import Any
+
+from django.conf import settings
+from django.urls import reverse
+
+from checkout import invoices, notifications
+from checkout.models import Order, OrderEvent, Payment, Refund
+from checkout.notifications import iso_milliseconds
+from gateway import registry
+from providers.models import MerchantAccount
+from webhooks.models import Delivery
+
+STATUSES = {
+    Order.Status.CREATED: "pending",
+    Order.Status.PENDING: "pending",
+    Order.Status.PROCESSING: "pending",
+    Order.Status.PAID: "paid",
+    Order.Status.REFUNDED: "refunded",
+    Order.Status.FAILED: "failed",
+    Order.Status.CANCELLED: "cancelled",
+    Order.Status.EXPIRED: "cancelled",
+}
+REFUND_STATUSES = {
+    Refund.Status.PROPOSED: "pending",
+    Refund.Status.REQUESTED: "pending",
+    Refund.Status.PENDING: "pending",
+    Refund.Status.UNKNOWN: "pending",
+    Refund.Status.SUCCEEDED: "succeeded",
+    Refund.Status.FAILED: "failed",
+    Refund.Status.CANCELLED: "cancelled",
+}
+
+
+def supported() -> list[dict[str, Any]]:
+    return [
+        {
+            "name": processor.slug,
+            "fields": [{"key": field.name, "required": field.is_required} for field in processor.credential_fields],
+        }
+        for processor in registry.PROCESSORS.values()
+    ]
+
+
+def merchant_out(account: MerchantAccount) -> dict[str, Any]:
+    """Never a credential, not even masked."""
+    return {
+        "id": str(account.pk),
+        "source": account.provider.slug if account.provider else None,
+        "businessId": account.business_id,
+        "provider": account.processor,
+        "displayName": account.business_name or None,
+        "mode": account.mode,
+        "isActive": account.is_usable,
+        "callbackUrl": callback_url(account),
+        "callbackUrls": callback_urls(account),
+    }
+
+
+def callback_urls(account: MerchantAccount) -> dict[str, str]:
+    """What to paste into the processor's cabinet, by the name it has there."""
+    root = f"{settings.BASE_URL}/api/callbacks/{account.processor}"
+    match account.processor:
+        case "stripe":
+            return {"webhook": settings.BASE_URL + reverse("callback-stripe")}
+        case "click":
+            return {"prepare": f"{root}/prepare", "complete": f"{root}/complete"}
+        case "uzum":
+            return {name: f"{root}/{name}" for name in ("check", "create", "confirm", "reverse", "status")}
+        case _:
+            return {"endpoint": root}
+
+
+def callback_url(account: MerchantAccount) -> str:
+    """The one address of a processor that wants one, else the root of its addresses."""
+    if account.processor in ("click", "uzum"):
+        return f"{settings.BASE_URL}/api/callbacks/{account.processor}"
+    return next(iter(callback_urls(account).values()))
+
+
+def invoice_out(order: Order, payments: list[Payment], *, is_delivered: bool | None = None) -> dict[str, Any]:
+    """`payments` are all of the order's, oldest first. `is_delivered` None: nobody was to be told yet."""
+    payment = _telling(order, payments)
+    status = STATUSES[Order.Status(order.status)]
+    told = notifications.invoice_body(order, payment, status=status)
+    return {
+        **told,
+        "provider": order.processor or (payment.processor if payment else None),
+        "checkoutUrl": invoices.checkout_url(order, payment),
+        "deeplink": payment.pay_mobile_url or None if payment and payment.processor == "uzum" else None,
+        "refundedAmount": order.refunded_minor,
+        "notifyDelivered": is_delivered,
+        "createdAt": iso_milliseconds(order.created_at),
+        "expiresAt": iso_milliseconds(order.expires_at),
+    }
+
+
+def _telling(order: Order, payments: list[Payment]) -> Payment | None:
+    """The payment that an invoice speaks of: the one that paid it, else the one under way, else the last."""
+    by_id = {payment.pk: payment for payment in payments}
+    if order.paid_by_id:
+        return by_id.get(order.paid_by_id)
+    return next((payment for payment in payments if payment.status in Payment.OPEN), payments[-1] if payments else None)
+
+
+def delivered(order: Order) -> bool | None:
+    """Whether the last thing that was to be told has been told; None where there was nothing to tell."""
+    last = Delivery.objects.filter(order_id=order.pk).order_by("-sequence").values_list("state", flat=True).first()
+    return None if last is None else last == Delivery.State.DELIVERED
+
+
+def event_out(event: OrderEvent) -> dict[str, Any]:
+    return {
+        "sequence": event.sequence,
+        "event": event.kind,
+        "at": iso_milliseconds(event.at),
+        "paymentId": str(event.payment_id) if event.payment_id else None,
+        "refundId": str(event.refund_id) if event.refund_id else None,
+    }
+
+
+def refund_out(refund: Refund) -> dict[str, Any]:
+    return {
+        "id": str(refund.pk),
+        "invoiceId": str(refund.payment.order_id),
+        "amount": refund.amount_minor,
+        "currency": refund.currency,
+        "status": REFUND_STATUSES[Refund.Status(refund.status)],
+        "reason": refund.reason or None,
+        "providerRefundId": refund.processor_ref or None,
+        "error": refund.failure_message or None if refund.status == Refund.Status.FAILED else None,
+        "createdAt": iso_milliseconds(refund.created_at),
+        "settledAt": iso_milliseconds(refund.settled_at) if refund.settled_at else None,
+    }
