@@ -131,14 +131,16 @@ def test_the_sweep_delivers_what_was_committed_while_the_broker_was_down(
 
 
 @pytest.mark.slow
-def test_a_worker_and_its_successor_keep_the_ladder_when_the_first_is_killed(tell, receiver, publisher, broker, worker):
+def test_a_worker_and_its_successor_keep_the_ladder_when_the_first_is_killed(
+    tell, receiver, publisher, broker, worker, tmp_path
+):
     receiver.answers = [(500, {}, b"")]
     first = worker("-P", "prefork", "-c", "2")
     row = tell()
     wait_until(lambda: Attempt.objects.count() >= 1)
     first.kill()
     make_due(row)
-    worker("-P", "prefork", "-c", "2", "--beat", "--schedule", f"/tmp/pay-beat-{uuid.uuid4().hex}")
+    worker("-P", "prefork", "-c", "2", "--beat", "--schedule", str(tmp_path / "beat"))
 
     wait_until(lambda: fresh(row).state == State.DELIVERED, 20)
     assert len({got.body for got in receiver.log}) == 1
