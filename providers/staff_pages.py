@@ -169,7 +169,7 @@ class StaffDoors:
         """
         now = timezone.now()
         is_replacing = self.site.has_permission(request) and _may_replace(request, now)
-        user = request.user if is_replacing else self._half_signed_in(request, now)
+        user = _user(request) if is_replacing else self._half_signed_in(request, now)
         if user is None or (not is_replacing and staff.device_of(user)):
             target = "security" if self.site.has_permission(request) else "login"
             return HttpResponseRedirect(self._url(target))
@@ -211,8 +211,7 @@ class StaffDoors:
     def security(self, request: HttpRequest) -> HttpResponse:
         """Device, recovery codes, last sign-ins. Changing either asks for a present code first."""
         now = timezone.now()
-        user = request.user
-        assert isinstance(user, User)
+        user = _user(request)
         form = CodeForm(request.POST if request.method == "POST" else None)
         form.fields["code"].widget.attrs.pop("autofocus", None)
         if request.method == "POST" and form.is_valid():
@@ -256,6 +255,11 @@ class StaffDoors:
         is_ours = is_ours and "\\" not in wanted and "/.." not in wanted  # nor up and out again
         doors = tuple(self._url(name) for name in ("login", "logout", "second_factor", "enrol"))
         return wanted if is_ours and not wanted.startswith(doors) else index
+
+
+def _user(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)
+    return request.user
 
 
 def _may_replace(request: HttpRequest, now: datetime) -> bool:

@@ -34,7 +34,8 @@ class RefundForm(forms.Form):
     def __init__(self, *args: Any, remaining: Money, **kwargs: Any) -> None:
         places = exponent_of(remaining.currency)
         whole = f"{remaining.major:.{places}f}"
-        super().__init__(*args, initial={"amount": whole, "wish": uuid.uuid4().hex}, **kwargs)
+        kwargs["initial"] = {"amount": whole, "wish": uuid.uuid4().hex}
+        super().__init__(*args, **kwargs)
         self.remaining = remaining
         left = backoffice.money(remaining.minor, remaining.currency)
         self.fields["amount"].help_text = f"In {remaining.currency}. {left} can still go back."

@@ -77,7 +77,7 @@ class AttentionFilter(admin.SimpleListFilter):
 @admin.register(Order)
 class OrderAdmin(OrderActs):
     section = "Orders"
-    list_display = ["order_id", "state", "amount", "provider_shown", "bought", "made"]
+    list_display = ["order_id", "made", "state", "amount", "provider_shown", "bought"]
     list_display_links = ["order_id"]
     list_filter = ["status", "mode", AttentionFilter, ProcessorFilter, "provider", "created_at"]
     list_select_related = ["provider"]

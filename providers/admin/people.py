@@ -51,7 +51,7 @@ admin.site.unregister(User) if admin.site.is_registered(User) else None
 
 
 @admin.register(User)
-class StaffAdmin(DjangoUserAdmin, PayModelAdmin):
+class StaffAdmin(DjangoUserAdmin, PayModelAdmin):  # type: ignore[misc]
     section = "Staff"
     form = StaffChangeForm
     add_form = StaffCreationForm

@@ -66,7 +66,7 @@ class ServiceAdmin(PayModelAdmin):
     section = "Services"
     form = ServiceForm
     add_label = "Create New Service"
-    list_display = ["title", "slug", "price_shown", "state", "page"]
+    list_display = ["title", "slug", "price_shown", "state", "buy_page"]
     list_filter = ["is_active"]
     search_fields = ["title", "slug"]
     prepopulated_fields = {"slug": ["title"]}
@@ -81,7 +81,7 @@ class ServiceAdmin(PayModelAdmin):
         return backoffice.badge("active", backoffice.OK) if service.is_active else backoffice.badge("inactive")
 
     @admin.display(description="Buy page")
-    def page(self, service: Service) -> str:
+    def buy_page(self, service: Service) -> str:
         return format_html('<a href="/services/{}">/services/{}</a>', service.slug, service.slug)
 
     def save_model(self, request: HttpRequest, obj: Service, form: Any, change: bool) -> None:
