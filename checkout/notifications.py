@@ -1,10 +1,10 @@
 """What a provider is told, per dialect: event → body, headers and ladder. The outbox does the rest."""
 
-import json
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import simplejson  # writes a Decimal as the number it is: no float on the way out
 from django.conf import settings
 
 from checkout import siblings
@@ -57,10 +57,11 @@ def tell(event: OrderEvent, *, order: Order, payment: Payment | None, now: datet
             event_kind=word,
             sequence=event.sequence,
             url=url,
-            body=json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+            body=simplejson.dumps(body, ensure_ascii=False, separators=(",", ":")),
             headers=headers,
             ladder=ladder,
             is_livemode=order.is_livemode,
+            is_own_url=bool(order.notify_url),
         ),
         now=now,
     )
@@ -133,13 +134,10 @@ def _provider_body(word: str, *, event: OrderEvent, order: Order, payment: Payme
     return body
 
 
-def wire_major(money: Money) -> int | Decimal | float:
-    """Major units as a JSON number: 100 for $100.00, 4.99 for $4.99."""
+def wire_major(money: Money) -> int | Decimal:
+    """Major units for a JSON number: 100 for $100.00, 4.99 for $4.99, 4.5 for $4.50."""
     major = money.major
-    if major == major.to_integral_value():
-        return int(major)
-    # The shortest text of this float is the decimal itself up to 15 digits, and MAX_MINOR has 14.
-    return float(major)
+    return int(major) if major == major.to_integral_value() else major.normalize()
 
 
 def iso_milliseconds(at: datetime) -> str:

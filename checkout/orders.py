@@ -118,8 +118,7 @@ def open_order(
             if external_id and provider is not None:
                 twins = Order.objects.filter(provider=provider, external_id=external_id, mode=mode.value)
                 order.shares_external_id = twins.exists()
-            order.save(force_insert=True)
-            transitions.record(order, transitions.Kind.ORDER_CREATED, cause=cause, now=now)
+            transitions.open_order(order, cause=cause, now=now)
     except IntegrityError:
         # A retry of the same wish ran beside us and was first.
         known = Order.objects.filter(pk=order.pk).first()

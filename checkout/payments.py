@@ -58,23 +58,26 @@ _METHODS = {"stripe": [("cashapp", "Cash App Pay")]}
 
 def offers_for(order: Order, *, now: datetime) -> list[Offer]:
     """The ways to pay this order now. Calls a processor only for an account that was never asked before."""
-    offers = []
-    for slug, processor in registry.PROCESSORS.items():
-        if order.processor not in ("", slug) or processor.check_money(order.money):
-            continue
-        account = _account_for(order, slug)
-        if account is None:
-            continue
-        for method, name in _METHODS.get(slug, [("", processor.name)]):
-            if _is_available(account, currency=order.currency, method=method, now=now):
-                offers.append(Offer(processor=slug, method=method, name=name, account=account))
-    return offers
+    takers = [
+        slug
+        for slug, processor in registry.PROCESSORS.items()
+        if order.processor in ("", slug) and not processor.check_money(order.money)
+    ]
+    found = _accounts_of(order, takers)
+    return [
+        Offer(processor=slug, method=method, name=name, account=found[slug])
+        for slug in takers
+        if slug in found
+        for method, name in _METHODS.get(slug, [("", registry.get(slug).name)])
+        if _is_available(found[slug], currency=order.currency, method=method, now=now)
+    ]
 
 
 def why_no_offer(order: Order) -> str:
     """The processor's objection to the amount, where it is the amount; "" where it is something else."""
-    for slug, processor in registry.PROCESSORS.items():
-        if _account_for(order, slug) is None:
+    for slug in _accounts_of(order, list(registry.PROCESSORS)):
+        processor = registry.get(slug)
+        if order.processor not in ("", slug):
             continue
         if (not processor.capabilities.currencies or order.currency in processor.capabilities.currencies) and (
             objection := processor.check_money(order.money)
@@ -83,10 +86,9 @@ def why_no_offer(order: Order) -> str:
     return ""
 
 
-def _account_for(order: Order, processor: str) -> MerchantAccount | None:
-    """The account that takes this order's money there: a business has its own or none."""
-    return accounts.find_account(
-        provider=order.provider, processor=processor, mode=Mode(order.mode), business_id=order.business_id
+def _accounts_of(order: Order, processors: list[str]) -> dict[str, MerchantAccount]:
+    return accounts.find_accounts(
+        provider=order.provider, mode=Mode(order.mode), business_id=order.business_id, processors=processors
     )
 
 

@@ -86,6 +86,13 @@ def lock_payment(payment_id: UUID) -> Payment:
     return payment
 
 
+def open_order(order: Order, *, cause: str, now: datetime) -> None:
+    """Write a new order with its first event."""
+    order.last_sequence = 1
+    order.save(force_insert=True)
+    OrderEvent.objects.create(order=order, sequence=1, kind=Kind.ORDER_CREATED, cause=cause[:120], at=now)
+
+
 def record(
     order: Order,
     kind: Kind,

@@ -6,7 +6,7 @@ An account is pinned to a payment when it is opened; from then on only that row 
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -44,28 +44,43 @@ def house_credentials(processor: str, mode: Mode) -> dict[str, str]:
 def find_account(
     *, provider: Provider | None, processor: str, mode: Mode, business_id: str = ""
 ) -> MerchantAccount | None:
-    """The provider's account at the processor for a business; without one its default, else the house account."""
+    """The usable account at the processor: the business's own, or without one the provider's, else the house's."""
+    return find_accounts(provider=provider, mode=mode, business_id=business_id, processors=(processor,)).get(processor)
+
+
+def find_accounts(
+    *, provider: Provider | None, mode: Mode, business_id: str = "", processors: Collection[str]
+) -> dict[str, MerchantAccount]:
+    """Processor → the account that takes this seller's money there. A business has its own accounts or none.
+
+    A seller's own account counts even when it cannot be used: then nothing else may stand in for it.
+    """
+    own: dict[str, MerchantAccount] = {}
     if provider is not None:
-        account = MerchantAccount.objects.filter(
-            provider=provider, business_id=business_id, processor=processor, mode=mode.value, retired_at=None
-        ).first()
-        if account is not None or business_id:
-            return account if account is not None and account.is_usable else None
-    return _house_account(processor, mode)
+        found = MerchantAccount.objects.filter(
+            provider=provider, business_id=business_id, processor__in=processors, mode=mode.value, retired_at=None
+        )
+        own = {account.processor: account for account in found}
+    if not business_id:
+        missing = [name for name in processors if name not in own and house_credentials(name, mode)]
+        own |= _house_accounts(missing, mode) if missing else {}
+    return {name: account for name, account in own.items() if account.is_usable}
 
 
-def _house_account(processor: str, mode: Mode) -> MerchantAccount | None:
-    if not house_credentials(processor, mode):
-        return None
-    wanted = {"provider": None, "processor": processor, "mode": mode.value, "retired_at": None}
-    account = MerchantAccount.objects.filter(**wanted).first()
-    if account is None:
-        try:
-            with transaction.atomic():
-                account = MerchantAccount.objects.create(**wanted)
-        except IntegrityError:  # another process was first
-            account = MerchantAccount.objects.get(**wanted)
-    return account if account.is_usable else None
+def _house_accounts(processors: Collection[str], mode: Mode) -> dict[str, MerchantAccount]:
+    """Made at their first use; their credentials stay in the environment."""
+    fixed = {"provider": None, "mode": mode.value, "retired_at": None}
+    found = {
+        account.processor: account for account in MerchantAccount.objects.filter(processor__in=processors, **fixed)
+    }
+    for name in processors:
+        if name not in found:
+            try:
+                with transaction.atomic():
+                    found[name] = MerchantAccount.objects.create(processor=name, **fixed)
+            except IntegrityError:  # another process was first
+                found[name] = MerchantAccount.objects.get(processor=name, **fixed)
+    return found
 
 
 def credentials_of(account: MerchantAccount) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import IO, Any, NoReturn
 
+import simplejson
 from django.http import HttpResponse
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
@@ -37,7 +38,8 @@ def read_json(raw: bytes) -> dict[str, Any]:
 
 
 def write_json(body: Mapping[str, Any]) -> str:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    # A Decimal is written as the number it is: no float on the way out.
+    return simplejson.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def answer(body: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:

@@ -30,6 +30,7 @@ NEEDS_LINES = frozenset({"multicard"})  # processors that make the fiscal receip
 
 
 class InvoiceView(DialectView):
+    schema = None
     authentication_classes = [KeyOfSourceOrService]
 
     def explain_error(self, error: Exception) -> HttpResponse:
