@@ -7,7 +7,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from checkout import callback_records, idempotency, orders, rounds
+from checkout import callback_records, decisions, idempotency, orders, rounds
 from gateway.errors import GatewayError
 from providers import accounts
 
@@ -23,6 +23,12 @@ def ask_due() -> None:
 @shared_task(name="checkout.expire_orders", ignore_result=True)
 def expire_orders() -> None:
     orders.expire_due_orders(now=timezone.now())
+
+
+@shared_task(name="checkout.end_reservations", ignore_result=True)
+def end_reservations() -> None:
+    """Reservations of asking processors whose time is over, even if their processor never calls again."""
+    decisions.end_expired_reservations(now=timezone.now())
 
 
 @shared_task(name="checkout.raise_alarms", ignore_result=True)
@@ -55,6 +61,7 @@ def _every(seconds: float, task: str) -> dict[str, Any]:
 BEAT = {
     "ask-due": _every(2.0, "checkout.ask_due"),
     "expire-orders": _every(30.0, "checkout.expire_orders"),
+    "end-reservations": _every(20.0, "checkout.end_reservations"),
     "raise-alarms": _every(60.0, "checkout.raise_alarms"),
     "refresh-availability": _every(15.0, "checkout.refresh_availability"),
     "delete-old": _every(3600.0, "checkout.delete_old"),
