@@ -77,13 +77,17 @@ class Book:
             return PROTOCOL.fault(callback, "", now=self.now()) if reply == "fault" else reply
         try:
             claim = PROTOCOL.claim(callback, "")
-            known = [{"key": key} for key in self.keys if PROTOCOL.credential_of({"key": key}) == claim.credential]
-            question = PROTOCOL.read(callback, "", known[0] if known else None)
+            question = PROTOCOL.read(callback, "", self.account_of(claim))
         except ProtocolFault as fault:
             return fault.reply
         with self.lock:
             answer = self.decide(question)
         return PROTOCOL.write(callback, "", question, answer, now=self.now())
+
+    def account_of(self, claim):
+        return next(
+            ({"key": key} for key in self.keys if PROTOCOL.credential_of({"key": key}) == claim.credential), None
+        )
 
     # the decisions
 
