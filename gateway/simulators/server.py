@@ -26,6 +26,7 @@ from gateway.simulators.faults import Faults
 from gateway.simulators.inbox.box import Inboxes
 from gateway.simulators.inbox.rooms import InboxRooms
 from gateway.simulators.journal import Journal
+from gateway.simulators.multicard.room import MulticardRoom
 from gateway.simulators.payme.room import PaymeRoom
 from gateway.simulators.stripe.room import StripeRoom
 from gateway.simulators.timers import Timers
@@ -81,6 +82,14 @@ class Lab:
         # One line a processor: its slug is its address.
         self.rooms: dict[str, Room] = {
             "stripe": self.stripe,
+            "multicard": MulticardRoom(
+                journal=self.journal,
+                settings=self.settings,
+                timers=self.timers,
+                faults=self.faults,
+                callbacks=self.callbacks,
+                stopped=self.stopped,
+            ),
             "payme": PaymeRoom(journal=self.journal, settings=self.settings, faults=self.faults, stopped=self.stopped),
         }
         self._inbox = InboxRooms(self.inboxes)

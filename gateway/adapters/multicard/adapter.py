@@ -1,25 +1,22 @@
 """Multicard's calls: an invoice with a page of its own, the payment made of it, and refunds of that payment."""
 
 import logging
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote
 
 from gateway import http
 from gateway.adapter import AdapterConfig
-from gateway.adapters.multicard import callbacks, reading, terms
+from gateway.adapters.multicard import bodies, callbacks, reading, terms
 from gateway.adapters.multicard.client import Client
-from gateway.adapters.multicard.credentials import check_money, store_on_the_wire
 from gateway.adapters.multicard.reading import Json, text
-from gateway.errors import Misconfigured, NotAvailable, NotFound, OutcomeUnknown, Refused, Unavailable
+from gateway.errors import Misconfigured, NotFound, OutcomeUnknown, Refused, Unavailable
 from gateway.types import (
     Availability,
     Callback,
     CallbackRead,
-    Item,
     Outcome,
     PaymentRef,
     PaymentReport,
@@ -33,7 +30,6 @@ from gateway.types import (
 
 log = logging.getLogger(__name__)
 
-CARD_PAN = re.compile(r"[0-9]{16,19}", re.ASCII)
 PAGE_SIZE = 100
 MAX_PAGES = 20
 CLOCK_SKEW = timedelta(minutes=5)
@@ -64,7 +60,7 @@ class MulticardAdapter:
         harmless where its answer was lost, because nobody but us was ever told its address.
         """
         client = self._client()
-        answer = client.post("/payment/invoice", self._invoice(request))
+        answer = client.post("/payment/invoice", self._body(request))
         uuid = text(answer, "uuid")
         next_action = reading.next_action_of(answer, mode=self.config.mode)
         is_ours = text(answer, "invoice_id") in ("", request.order_reference)
@@ -156,7 +152,7 @@ class MulticardAdapter:
             raise Refused(f"a payment in state {status or 'unknown'} cannot be refunded")
         path = f"/payment/{quote(uuid, safe='')}"
         if not is_whole:
-            answer = client.delete(f"{path}/partial", self._partial(request, model))
+            answer = client.delete(f"{path}/partial", bodies.partial_refund(request, ps=text(model, "ps")))
             is_done = terms.PARTIAL_ANSWER_IS_FINAL or text(answer, "status") == "revert"
             outcome = RefundOutcome.SUCCEEDED if is_done else RefundOutcome.PENDING
             return self._refunded({**model, **answer}, request, outcome)
@@ -241,48 +237,8 @@ class MulticardAdapter:
             clock=self.clock,
         )
 
-    def _invoice(self, request: PaymentRequest) -> dict[str, Any]:
-        if request.method:
-            raise NotAvailable(f"{request.method} is chosen on Multicard's own page")
-        if problem := check_money(request.money):
-            kind = NotAvailable if request.money.currency != terms.CURRENCY else Misconfigured
-            raise kind(problem, processor_code="amount")
-        if not request.callback_url:
-            raise Misconfigured("Multicard needs an address to call back", processor_code="callback_url")
-        if not 0 < len(request.order_reference) <= terms.MAX_INVOICE_ID:
-            raise Misconfigured("Multicard needs an order's id of at most 255 characters", processor_code="invoice_id")
-        body: dict[str, Any] = {
-            "store_id": store_on_the_wire(self.config.credentials.get("storeId", "")),
-            "amount": request.money.minor,
-            "invoice_id": request.order_reference,
-            "callback_url": marked(request.callback_url, request.reference),
-            "ofd": lines(request.items, total_minor=request.money.minor),
-            "lang": request.lang if request.lang in terms.LANGUAGES else "ru",
-        }
-        if request.return_url:
-            body["return_url"] = request.return_url
-        if request.cancel_url:
-            body["return_error_url"] = request.cancel_url
-        if request.expires_at is not None:
-            left = int((request.expires_at - self.clock()).total_seconds())
-            body["ttl"] = max(terms.MIN_TTL_SECONDS, min(left, terms.MAX_TTL_SECONDS))
-        return body
-
-    def _partial(self, request: RefundRequest, model: Json) -> dict[str, Any]:
-        if not request.items:
-            raise Misconfigured("Multicard wants the lines of the new receipt (ofd)", processor_code="ofd")
-        body: dict[str, Any] = {"refund_amount": request.money.minor, "ofd": lines(request.items, total_minor=None)}
-        if request.card_pan:
-            pan = re.sub(r"[ \-]", "", request.card_pan)
-            if not CARD_PAN.fullmatch(pan):
-                raise Misconfigured("the card's number has 16 to 19 digits (cardPan)", processor_code="cardPan")
-            body["card_pan"] = pan
-        elif text(model, "ps").lower() in terms.WALLETS:
-            raise Misconfigured(
-                f"paid through {text(model, 'ps')}: a part goes back to a card whose number is needed (cardPan)",
-                processor_code="cardPan",
-            )
-        return body
+    def _body(self, request: PaymentRequest) -> dict[str, Any]:
+        return bodies.invoice(request, store_id=self.config.credentials.get("storeId", ""), now=self.clock())
 
     def _paid(self, client: Client, payment: PaymentRef) -> Json:
         """The payment that a refund is of. Refused where there is none."""
@@ -381,40 +337,3 @@ class MulticardAdapter:
             processor_ref="" if is_whole else f"{uuid}/partial/{request.reference}",
             money=request.money,
         )
-
-
-def marked(callback_url: str, reference: str) -> str:
-    """The callback address with the try's id in its query."""
-    if not terms.MARKS_CALLBACK_URL:
-        return callback_url
-    parts = urlsplit(callback_url)
-    mark = urlencode({terms.TRY_PARAMETER: reference})
-    return urlunsplit(parts._replace(query=f"{parts.query}&{mark}" if parts.query else mark))
-
-
-def lines(items: Sequence[Item], *, total_minor: int | None) -> list[dict[str, Any]]:
-    """The fiscal lines as Multicard writes them. `total_minor` None: passed on as the merchant wants them."""
-    if total_minor is not None:
-        if not items and terms.NEEDS_ITEMS:
-            raise Misconfigured("Multicard wants the lines of the receipt (ofd)", processor_code="ofd")
-        if items and sum(item.total_minor for item in items) != total_minor:
-            raise Misconfigured("the lines of the receipt (ofd) do not add up to the amount", processor_code="ofd")
-    return [_line(item) for item in items]
-
-
-def _line(item: Item) -> dict[str, Any]:
-    line: dict[str, Any] = {
-        "qty": item.quantity,
-        "price": item.price_minor,
-        "total": item.total_minor,
-        "mxik": item.mxik,
-        "package_code": item.package_code,
-        "name": item.name,
-    }
-    if item.vat is not None:
-        line["vat"] = item.vat
-    if item.tin:
-        line["tin"] = item.tin
-    if item.marks:
-        line["mark"] = list(item.marks)
-    return line

@@ -29,7 +29,7 @@ Json = Mapping[str, Any]
 AMOUNT = re.compile(r"[0-9]{1,14}(\.0{1,2})?", re.ASCII)
 UNSTORABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 PAN_DIGITS = re.compile(r"[0-9]{13,19}", re.ASCII)
-MAX_TEXT = 500
+MAX_TEXT = 2000  # an address cut short would lead nowhere
 ADVICE = {"51": DeclineAdvice.NOT_ENOUGH_MONEY, "116": DeclineAdvice.NOT_ENOUGH_MONEY}
 
 

@@ -37,9 +37,7 @@ ALREADY_APPLIED = "ERROR_PAYMENT_APPLIED"
 UNKNOWN_CODES = frozenset({"ERROR_DEBIT_UNKNOWN", "ERROR_CALLBACK_TIMEOUT", "ERROR_UNKNOWN"})
 
 # A partial refund of what was paid through one of these needs the full number of the card to pay to.
-WALLETS = frozenset(
-    {"payme", "click", "uzum", "anorbank", "alif", "oson", "xazna", "beepul", "trastpay", "sbp", "multicard"}
-)
+WALLETS = frozenset({"payme", "click", "uzum", "anorbank", "alif", "oson", "xazna", "beepul", "trastpay", "sbp"})
 
 TOKEN_MARGIN = timedelta(minutes=5)
 TOKEN_LIFE_UNREAD = timedelta(minutes=30)  # of a token whose expiry we cannot read
@@ -54,8 +52,8 @@ SENDS_X_ACCESS_TOKEN = False
 # The try's own id rides in the query of the callback address, so that several invoices of one order can be told apart.
 MARKS_CALLBACK_URL = True
 TRY_PARAMETER = "payment"
-# The documentation, and a call seen on the sandbox, have md5 for the success callback and sha1 for webhooks; one library
-# claims the reverse. Off, because a signed webhook about a failed payment, without its status, would read as a success.
+# The documentation, and a call seen on the sandbox, have md5 for the success callback and sha1 for webhooks; one
+# library claims the reverse. Off: a signed webhook about a failed payment would read as a success without its status.
 ACCEPTS_OTHER_FORMULA = False
 # Whether a partial refund shows in the payment's refund_time. Until that is known, a partial refund whose answer was
 # lost is neither repeated nor called done: people look into the cabinet.
