@@ -286,7 +286,6 @@ class ProcessorTransaction(models.Model):
         return f"{self.transaction_ref} {self.state}"
 
 
-
 class OrderEvent(models.Model):
     """An append-only fact in the life of an order, numbered per order under the order's lock."""
 

@@ -71,7 +71,7 @@ class Body:
             return None
         if isinstance(value, bool) or not isinstance(value, Decimal | int):
             self.refuse(name, "must be a number")
-        elif not Decimal(value).is_finite() or abs(value) > highest:
+        elif not Decimal(value).is_finite() or abs(Decimal(value)) > highest:
             self.refuse(name, f"must be less than or equal to {highest}")
         elif value != int(value):
             self.refuse(name, "must be an integer")

@@ -108,9 +108,7 @@ def _waiting_work() -> Iterator[Finding]:
     now = timezone.now()
     stuck = Delivery.objects.filter(state=Delivery.State.STUCK).count()
     yield (WARN if stuck else OK), "stuck webhooks", str(stuck)
-    late = Delivery.objects.filter(
-        state=Delivery.State.PENDING, next_attempt_at__lt=now - timedelta(minutes=1)
-    ).count()
+    late = Delivery.objects.filter(state=Delivery.State.PENDING, next_attempt_at__lt=now - timedelta(minutes=1)).count()
     yield (BAD if late else OK), "webhooks due for more than a minute", str(late)
     review = Payment.objects.filter(status=Payment.Status.REVIEW).count()
     yield (WARN if review else OK), "payments under review", str(review)
