@@ -52,6 +52,7 @@ class PayAdminSite(UnfoldAdminSite):
     site_title = "DZTech Pay"
     index_title = "Needs attention"
     enable_nav_sidebar = True
+    logout_template = "staff/signed_out.html"
 
     def __init__(self, name: str = "admin") -> None:
         super().__init__(name)
@@ -83,7 +84,7 @@ class PayAdminSite(UnfoldAdminSite):
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if request.method == "POST" and request.user.is_authenticated:
             audit.record(actor=request.user, act="signed_out", target=request.user, request=request, now=timezone.now())
-        return super().logout(request, extra_context)
+        return super().logout(request, {"title": "You are signed out", **(extra_context or {})})
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """A new password ends every other session: their hash no longer fits."""

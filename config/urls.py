@@ -2,12 +2,14 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from config.health import health
 
 urlpatterns = [
     path("health", health, name="health"),
     path("health/", health),
+    path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("", include("checkout.callbacks")),
     path("", include("checkout.asking")),

@@ -128,9 +128,9 @@ def enrolment_uri(device: StaffDevice, *, issuer: str) -> str:
 
 
 def qr_svg(device: StaffDevice, *, issuer: str) -> str:
-    """An inline SVG, dark on white in every theme, because scanners need the contrast."""
+    """An inline SVG, dark on white in every theme, because scanners need the contrast. It scales: no fixed size."""
     return segno.make(enrolment_uri(device, issuer=issuer), error="m").svg_inline(
-        scale=5, border=4, light="#fff", svgclass="qr", lineclass=None, omitsize=False
+        border=4, light="#fff", svgclass="qr", lineclass=None, omitsize=True
     )
 
 
