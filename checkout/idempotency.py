@@ -22,7 +22,7 @@ from providers.fields import EncryptedField, seal
 from providers.ids import uuid7
 
 # Longer than a call may take with the processor's timeouts in it; a dead process blocks its key for so long.
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=30)  # longer than the longest call to a processor
 MAX_KEY = 255
 
 
