@@ -17,7 +17,7 @@ from gateway.errors import GatewayError
 from gateway.types import Mode
 from providers import accounts, approvals, audit, backoffice, changes
 from providers.admin.base import PayModelAdmin
-from providers.admin.provider import can_be_live
+from providers.admin.provider_keys import can_be_live
 from providers.models import Approval, MerchantAccount, Provider
 
 # Where the processor's own dashboard has to send its callbacks; all others share one pattern.
