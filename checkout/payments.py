@@ -73,6 +73,19 @@ def offers_for(order: Order, *, now: datetime) -> list[Offer]:
     ]
 
 
+def never_asked() -> list[tuple[MerchantAccount, str, str]]:
+    """(account, currency, method) of usable accounts that were never asked what they can take."""
+    usable = MerchantAccount.objects.filter(
+        processor__in=_METHODS, is_active=True, retired_at=None, blocked_at=None, availability={}
+    )
+    return [
+        (account, currency, method)
+        for account in usable[:100]
+        for currency in sorted(registry.get(account.processor).capabilities.currencies)
+        for method, _name in _METHODS[account.processor]
+    ]
+
+
 def why_no_offer(order: Order) -> str:
     """The processor's objection to the amount, where it is the amount; "" where it is something else."""
     for slug in _accounts_of(order, list(registry.PROCESSORS)):
