@@ -266,9 +266,9 @@ class MulticardAdapter:
             except Misconfigured as error:
                 if error.processor_code != terms.BAD_FIELDS:
                     raise
-        best = self._best(made)
-        if best is not None and text(best, "status") == "success":
-            return best
+                continue
+            if text(made[-1], "status") == "success":
+                return made[-1]
         return self._best([*made, *self._register(client, payment)])
 
     def _register(self, client: Client, payment: PaymentRef) -> Iterator[Json]:

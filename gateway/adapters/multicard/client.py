@@ -14,7 +14,7 @@ from gateway.adapters.multicard import terms
 from gateway.adapters.multicard.reading import Json, child, text, time_of
 from gateway.errors import GatewayError, Misconfigured, NotFound, OutcomeUnknown, Refused, Unavailable
 
-LONG_NUMBER = re.compile(r"\d[\d \-]{7,}")  # a card's number may come back in the words of a refusal
+LONG_NUMBER = re.compile(r"\d(?:[ \-]?\d){7,}")  # a card's number may come back in the words of a refusal
 MAX_TOKENS = 1000
 KNOWN_REFUSALS = frozenset({terms.NOT_READY, terms.ALREADY_APPLIED})
 
