@@ -17,6 +17,7 @@ _SIGNS = {("ru", "UZS"): "сум", ("uz", "USD"): "$"}
 _TIMES = {"uz": "y-'yil' d-MMMM, HH:mm", "ru": "d MMM y 'г'., HH:mm", "en": "d MMM y, HH:mm"}
 # Who reads Uzbek is in Uzbekistan; who reads Russian or English may be anywhere. The offset is always said.
 _ZONES = {"uz": "Asia/Tashkent"}
+_HOMES = {"UZS": "Asia/Tashkent"}
 
 
 @lru_cache
@@ -39,9 +40,13 @@ def number(value: int, lang: str) -> str:
     return format_decimal(value, locale=_locale(lang))
 
 
-def moment(at: datetime, lang: str) -> str:
-    """`20 Nov 2026, 10:01 (UTC)`. The page's script puts it into the reader's own zone where it can."""
-    local = at.astimezone(ZoneInfo(_ZONES.get(lang, settings.TIME_ZONE)))
+def moment(at: datetime, lang: str, currency: str = "") -> str:
+    """`20 Nov 2026, 10:01 (UTC)`. The page's script puts it into the reader's own zone where it can.
+
+    With a `currency` that has one home, the time is that country's in every language: what stands on paper.
+    """
+    zone = _HOMES.get(currency) or _ZONES.get(lang, settings.TIME_ZONE)
+    local = at.astimezone(ZoneInfo(zone))
     shown = format_datetime(local, _TIMES[lang], tzinfo=local.tzinfo, locale=_locale(lang))
     return f"{shown} ({_offset(local)})"
 

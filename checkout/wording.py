@@ -11,12 +11,20 @@ from enum import StrEnum
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop
 
+from checkout import display
 from checkout.statuses import PageState
 from gateway import registry
 from gateway.types import DeclineAdvice
 
-HOUSE_NAME = "DZTech"  # the seller of an order without a provider
 _METHODS = {"cashapp": "Cash App"}  # brands: the same in every language
+# What stands below a button, where several are offered.
+_HINTS = {
+    "payme": gettext_noop("In the app or by card"),
+    "click": gettext_noop("In the app or by card"),
+    "uzum": gettext_noop("In the app: by QR code or order number"),
+    "multicard": "Uzcard, Humo, Visa",
+}
+_CARDS = {"multicard"}  # buyers choose "a card" and never heard of who runs the page
 
 
 class Notice(StrEnum):
@@ -55,12 +63,44 @@ class Facts:
     can_be_paid: bool = True  # a way to pay is there
     has_choice: bool = False  # several are
     is_app: bool = True  # the buyer approves in an app, not on a page
+    is_wallet: bool = False  # on either, as the buyer's machine opens it
+    is_card: bool = False  # on a page where a card's number is entered
+    is_in_app: bool = False  # the buyer finds the order in an app by its number
+    is_found: bool = False  # and did: the app waits for a word
+    minutes: int = 0  # how long it waits
+    is_paid_elsewhere: bool = False  # the same thing was paid under another link
 
 
 def method_name(method: str, processor: str) -> str:
     """What buyers call it. A processor that is not built in (any more) is named by its slug."""
     entry = registry.PROCESSORS.get(processor)
     return _METHODS.get(method) or (entry.name if entry else processor)
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A way to pay: its name and hint among others, and what it says when it is the only one."""
+
+    name: str
+    hint: str
+    label: str
+
+
+def button(method: str, processor: str) -> Button:
+    name = method_name(method, processor)
+    hint = _(_HINTS[processor]) if processor in _HINTS and not method else ""
+    if is_card(processor):
+        return Button(name=_("Bank card"), hint=hint, label=_("Pay by card"))
+    return Button(name=name, hint=hint, label=_("Pay with %(method)s") % {"method": name})
+
+
+def is_card(processor: str) -> bool:
+    return processor in _CARDS
+
+
+def and_more(count: int, lang: str) -> str:
+    """Of lines that are not shown; an empty text where there are none."""
+    return _("and %(count)s more") % {"count": display.number(count, lang)} if count > 0 else ""
 
 
 # --- the states ---------------------------------------------------------------------------------------------------
@@ -85,6 +125,16 @@ def _ready(facts: Facts) -> Words:
 
 
 def _waiting(facts: Facts) -> Words:
+    if facts.is_in_app:
+        return _waiting_in_app(facts)
+    if facts.is_wallet:
+        return Words(
+            title=_("Waiting for your payment"),
+            heading=_("Finish the payment in %(method)s") % _names(facts),
+            tone="info",
+            happened=_("Its page or its app may be open already. This page updates by itself."),
+            money=_("No money has been taken yet."),
+        )
     if not facts.is_app:
         return Words(
             title=_("Waiting for your payment"),
@@ -98,6 +148,26 @@ def _waiting(facts: Facts) -> Words:
         heading=_("Approve the payment in %(method)s") % _names(facts),
         tone="info",
         happened=_("Its page is open in another tab or in the app. This page updates by itself."),
+        money=_("No money has been taken yet."),
+    )
+
+
+def _waiting_in_app(facts: Facts) -> Words:
+    if facts.is_found:
+        return Words(
+            title=_("Waiting for your approval"),
+            heading=_("Confirm the payment in the %(method)s app") % _names(facts),
+            tone="info",
+            happened=_("The app has found your order. This page updates by itself."),
+            money=_("No money has been taken yet."),
+            next_step=_("Confirm within %(minutes)s minutes. If they pass, nothing is taken and you can start again.")
+            % _names(facts),
+        )
+    return Words(
+        title=_("Waiting for your payment"),
+        heading=_("Pay in the %(method)s app") % _names(facts),
+        tone="info",
+        happened=_("This page updates by itself as soon as the app tells us."),
         money=_("No money has been taken yet."),
     )
 
@@ -131,7 +201,7 @@ def _paid(facts: Facts) -> Words:
             heading=_("Part of your payment was returned"),
             tone="ok",
             money=_("You paid %(amount)s; %(refunded)s of it was sent back to you.") % _names(facts),
-            next_step=_("It can take a few days until %(method)s shows it.") % _names(facts),
+            next_step=_until_it_shows(facts),
         )
     return Words(
         title=_("Paid: %(amount)s to %(seller)s") % _names(facts),
@@ -147,8 +217,14 @@ def _refunded(facts: Facts) -> Words:
         heading=_("Your payment was returned"),
         tone="info",
         money=_("All of it, %(amount)s, was sent back to you.") % _names(facts),
-        next_step=_("It can take a few days until %(method)s shows it.") % _names(facts),
+        next_step=_until_it_shows(facts),
     )
+
+
+def _until_it_shows(facts: Facts) -> str:
+    if facts.is_card:
+        return _("It can take a few days until it is on your card.")
+    return _("It can take a few days until %(method)s shows it.") % _names(facts)
 
 
 def _failed(facts: Facts) -> Words:
@@ -166,6 +242,15 @@ def _failed(facts: Facts) -> Words:
 
 
 def _cancelled(facts: Facts) -> Words:
+    if facts.is_paid_elsewhere:
+        return Words(
+            title=_("Paid already"),
+            heading=_("This was paid already"),
+            tone="ok",
+            happened=_("It was paid through another link, so this one was closed."),
+            money=_("No money was taken here."),
+            next_step=_("There is nothing left to pay."),
+        )
     return Words(
         title=_("Order cancelled"),
         heading=_("This order was cancelled"),
@@ -291,6 +376,7 @@ def _names(facts: Facts) -> Mapping[str, str]:
         "method": facts.method,
         "amount": facts.amount,
         "refunded": facts.refunded,
+        "minutes": str(facts.minutes),
     }
 
 
@@ -301,6 +387,11 @@ ERRORS: dict[str, tuple[object, object, object]] = {  # what → (heading, what 
         gettext_lazy("There is no such order"),
         gettext_lazy("Nothing was charged."),
         gettext_lazy("Check that the link is complete, or open it again from the seller’s page."),
+    ),
+    "receipt": (
+        gettext_lazy("There is no such receipt"),
+        gettext_lazy("A receipt is here once the order has been paid."),
+        gettext_lazy("Check that the link is complete, or open it again from the order’s page."),
     ),
     "service": (
         gettext_lazy("This is not for sale"),

@@ -254,6 +254,7 @@ HOUSE_CREDENTIALS = {  # processor → credential field → text
 ORDER_LIFETIME_HOURS = env.int("ORDER_LIFETIME_HOURS", default=24)
 REFUND_APPROVAL_ABOVE_MINOR = env.int("REFUND_APPROVAL_ABOVE_MINOR", default=100_000)
 REVIEW_ALARM_MINUTES = env.int("REVIEW_ALARM_MINUTES", default=15)
+UZUM_WEB_LINK = env.bool("UZUM_WEB_LINK", default=True)
 
 # --- Webhooks -------------------------------------------------------------------------------------------------
 WEBHOOK_SIGNING_SECRET = env.str("WEBHOOK_SIGNING_SECRET", default="")

@@ -28,6 +28,7 @@ from checkout.models import Order
 from checkout.pages import language, site
 from checkout.pages.answer import is_from_elsewhere, page, private
 from checkout.pages.device import is_phone
+from checkout.pages.in_app import has_page
 from checkout.pages.sheet import Look, look_at, sheet_of
 from checkout.wording import Notice
 
@@ -120,7 +121,7 @@ def pay(request: HttpRequest, order: Order) -> HttpResponse:
         response = _page(request, order, notice=Notice.TOO_MANY, status=429)
         response["Retry-After"] = str(error.retry_after_seconds)
         return response
-    if payment.status == payment.Status.PENDING and payment.pay_url:
+    if payment.status == payment.Status.PENDING and payment.pay_url and has_page(payment.processor):
         return _to_processor((is_phone(request) and payment.pay_mobile_url) or payment.pay_url)
     return _see(order, language.carried(request))
 
@@ -163,7 +164,9 @@ def _page(
     path = reverse("checkout:order", args=[order.token])
     lang = language.chosen(request, cookie=cookie, wanted=order.lang)
     with translation.override(lang):
-        sheet = sheet_of(look, request=request, notice=notice, lang=lang, now=now)
+        sheet = sheet_of(
+            look, request=request, notice=notice, pressed=request.POST.get("processor", ""), lang=lang, now=now
+        )
     response = page(request, template, {"sheet": sheet}, lang=lang, status=status, form_action=sheet.pay_origins)
     language.remember(request, response, cookie=cookie, path=path)
     return response

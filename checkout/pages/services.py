@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from checkout import catalogue, display, orders, ratelimit, wording
+from checkout import catalogue, display, orders, ratelimit, sellers
 from checkout.errors import AmountRefused, CheckoutError, MethodNotAvailable
 from checkout.models import Order
 from checkout.pages import language, site
@@ -90,7 +90,7 @@ def _page(
 ) -> HttpResponse:
     lang = chosen_site_language(request)
     provider = catalogue.seller_of(service)
-    seller = provider.name if provider else wording.HOUSE_NAME
+    seller = provider.name if provider else sellers.HOUSE_NAME
     price = Money(service.price_minor, service.currency)
     with translation.override(lang):
         context = {

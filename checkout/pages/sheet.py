@@ -8,11 +8,14 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.encoding import iri_to_uri
 
-from checkout import display, wording
+from checkout import display, sellers, siblings, wording
 from checkout.models import Order, Payment
 from checkout.pages import language
 from checkout.pages.device import is_phone
+from checkout.pages.in_app import InApp, has_page, in_app_of
+from checkout.pages.lines import SHOWN_LINES, Line, lines_of, what_of
 from checkout.payments import READ_ASKS_EVERY, Offer, offers_for
 from checkout.statuses import PageState, can_be_paid, page_state
 from checkout.wording import Facts, Notice, Words
@@ -24,6 +27,7 @@ from providers import redirects
 COUNTDOWN_SECONDS = 5
 # Without script the page reloads itself where something may change; a person reads slower than a script asks.
 _RELOAD_SECONDS = {PageState.WAITING: 5, PageState.PROCESSING: 5, PageState.CHECKING: 10}
+_RELOAD_WHILE_READING_SECONDS = 15  # a number is being copied from it
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class Way:
 
     processor: str
     name: str
+    hint: str
+    label: str  # what the button says when it is the only one
     opens_app: bool
 
 
@@ -98,6 +104,8 @@ class Sheet:
     amount_size: str
     what: str
     unit_price: str
+    lines: list[Line]
+    more_lines: str  # "and 12 more"
     order_id: str
     deadline: datetime | None
     paid_at: datetime | None
@@ -109,9 +117,11 @@ class Sheet:
     pay_origins: frozenset[str] = frozenset()
     open_again_url: str = ""
     opens_again_in_app: bool = False
+    in_app: InApp | None = None
     can_be_cancelled: bool = False
     leads_back: bool = False  # after a cancel
     back_url: str = ""  # the provider's own page, by the state
+    receipt_url: str = ""
     counts_down: bool = False
     reload_seconds: int = 0
     is_returned: bool = False
@@ -166,14 +176,18 @@ class Sheet:
         return bool(self.support_email) and (self.is_final or self.state == PageState.CHECKING or bool(self.notice))
 
 
-def sheet_of(look: Look, *, request: HttpRequest, notice: Notice | None, lang: str, now: datetime) -> Sheet:
-    """Called with the page's language active."""
+def sheet_of(
+    look: Look, *, request: HttpRequest, notice: Notice | None, pressed: str = "", lang: str, now: datetime
+) -> Sheet:
+    """Called with the page's language active. `pressed` is the processor whose button was answered by `notice`."""
     order, payment, state = look.order, look.payment, look.state
     payable = state in (PageState.READY, PageState.FAILED, PageState.WAITING) and can_be_paid(order, now=now)
     offers = offers_for(order, now=now) if payable else []
-    seller = order.provider_name or wording.HOUSE_NAME
+    seller = sellers.seller_name(order)
     refunded = display.money(Money(order.refunded_minor, order.currency), lang) if order.refunded_minor else ""
-    method = _method_of(payment, offers)
+    method = _method_of(payment, offers, pressed if notice else "")
+    in_app = in_app_of(order, payment, request=request) if state == PageState.WAITING else None
+    subject = payment.processor if payment else offers[0].processor if offers else ""
     facts = Facts(
         seller=seller,
         method=method,
@@ -184,7 +198,13 @@ def sheet_of(look: Look, *, request: HttpRequest, notice: Notice | None, lang: s
         can_try_again=bool(offers),
         can_be_paid=bool(offers),
         has_choice=len(offers) > 1,
-        is_app=_opens_app(payment.processor if payment else offers[0].processor if offers else ""),
+        is_app=_opens_app(subject),
+        is_wallet=_is_wallet(subject),
+        is_card=wording.is_card(subject),
+        is_in_app=in_app is not None,
+        is_found=in_app is not None and in_app.is_found,
+        minutes=in_app.minutes if in_app else 0,
+        is_paid_elsewhere=state == PageState.CANCELLED and siblings.is_any_paid(order),
     )
     back_url = _back_url(order, state)
     address = reverse("checkout:order", args=[order.token])
@@ -200,8 +220,10 @@ def sheet_of(look: Look, *, request: HttpRequest, notice: Notice | None, lang: s
         mark=next((letter for letter in seller if letter.isalnum()), "•").upper(),
         amount=facts.amount,
         amount_size=size_of(facts.amount),
-        what=_what(order, lang),
+        what=what_of(order, lang),
         unit_price=_unit_price(order, lang),
+        lines=lines_of(order, lang, at_most=SHOWN_LINES) if len(order.items) > 1 else [],
+        more_lines=wording.and_more(len(order.items) - SHOWN_LINES, lang),
         order_id=str(order.pk),
         deadline=order.expires_at if state in (PageState.READY, PageState.WAITING) else None,
         paid_at=order.paid_at,
@@ -210,13 +232,18 @@ def sheet_of(look: Look, *, request: HttpRequest, notice: Notice | None, lang: s
         ways=[_way(offer) for offer in offers],
         is_choosing=state == PageState.WAITING and len(offers) > 1 and "choose" in request.GET,
         pay_origins=_origins(order, offers, look.payments),
-        open_again_url=_open_again_url(request, payment) if state == PageState.WAITING else "",
+        open_again_url=_open_again_url(request, payment) if state == PageState.WAITING and not in_app else "",
         opens_again_in_app=facts.is_app,
+        in_app=in_app,
         can_be_cancelled=look.can_be_cancelled,
-        leads_back=look.can_be_cancelled and bool(_back_url(order, PageState.CANCELLED)),
+        leads_back=look.can_be_cancelled and not back_url and bool(_back_url(order, PageState.CANCELLED)),
         back_url=back_url,
-        counts_down=bool(back_url) and not refunded and state in (PageState.PAID, PageState.CANCELLED),
-        reload_seconds=_RELOAD_SECONDS.get(state, 0),
+        receipt_url=reverse("checkout:receipt", args=[order.receipt_code]) + carried if order.paid_at else "",
+        counts_down=bool(back_url)
+        and not refunded
+        and not facts.is_paid_elsewhere
+        and state in (PageState.PAID, PageState.CANCELLED),
+        reload_seconds=_RELOAD_WHILE_READING_SECONDS if in_app else _RELOAD_SECONDS.get(state, 0),
         is_returned="returned" in request.GET,
         here=address + carried,
         pay_url=reverse("checkout:pay", args=[order.token]) + carried,
@@ -227,15 +254,25 @@ def sheet_of(look: Look, *, request: HttpRequest, notice: Notice | None, lang: s
     )
 
 
-def _method_of(payment: Payment | None, offers: list[Offer]) -> str:
+def _method_of(payment: Payment | None, offers: list[Offer], pressed: str) -> str:
+    """The one that was pressed, then the one that is being paid with, then the first that is offered."""
+    if pressed in registry.PROCESSORS and not (payment and payment.processor == pressed):
+        method = next((offer.method for offer in offers if offer.processor == pressed), "")
+        return wording.method_name(method, pressed)
     if payment is not None:
         return wording.method_name(payment.method, payment.processor)
     return wording.method_name(offers[0].method, offers[0].processor) if offers else "Cash App"
 
 
 def _way(offer: Offer) -> Way:
-    name = wording.method_name(offer.method, offer.processor)
-    return Way(processor=offer.processor, name=name, opens_app=_opens_app(offer.processor))
+    words = wording.button(offer.method, offer.processor)
+    return Way(
+        processor=offer.processor,
+        name=words.name,
+        hint=words.hint,
+        label=words.label,
+        opens_app=_opens_app(offer.processor),
+    )
 
 
 def _opens_app(processor: str) -> bool:
@@ -243,11 +280,10 @@ def _opens_app(processor: str) -> bool:
     return entry is not None and entry.capabilities.opens_app
 
 
-def _what(order: Order, lang: str) -> str:
-    name = order.service_name or order.description
-    if not name:
-        return ""
-    return f"{name} × {display.number(order.quantity, lang)}" if order.service_name else name
+def _is_wallet(processor: str) -> bool:
+    """Paid on its page or in its app, whichever the buyer's machine opens."""
+    entry = registry.PROCESSORS.get(processor)
+    return entry is not None and entry.capabilities.asks_first and entry.capabilities.has_page
 
 
 def _unit_price(order: Order, lang: str) -> str:
@@ -263,7 +299,16 @@ def size_of(amount: str) -> str:
 
 
 def _back_url(order: Order, state: PageState) -> str:
-    """Where the provider wants the buyer: its success address only when paid, its cancel address otherwise."""
+    """Where the provider wants the buyer: its success address only when paid, its cancel address otherwise.
+
+    An invoice has addresses of its own (`returnUrl`, `returnErrorUrl`), used as they were given; the provider's
+    configured ones belong to the orders of its own service.
+    """
+    if order.dialect == Order.Dialect.INVOICE:
+        given = order.success_url if state in (PageState.PAID, PageState.REFUNDED) else ""
+        if state in (PageState.CANCELLED, PageState.EXPIRED, PageState.FAILED):
+            given = order.cancel_url
+        return iri_to_uri(given) if given.startswith(("https://", "http://")) else ""
     provider = order.provider
     if state in (PageState.PAID, PageState.REFUNDED):
         template = order.success_url or (provider.success_redirect_url if provider else "")
@@ -286,6 +331,8 @@ def _origins(order: Order, offers: list[Offer], tries: Iterable[Payment]) -> fro
     """Where the Pay button may lead. Browsers check the whole chain of redirects after it."""
     found: set[str] = set()
     for offer in offers:
+        if not has_page(offer.processor):
+            continue  # it leads back to this page
         address = settings.PROCESSOR_URLS.get((offer.processor, order.mode), "")
         found |= {_origin(address)} if address else set(registry.get(offer.processor).capabilities.page_sources)
     return frozenset(found | {_origin(payment.pay_url) for payment in tries if payment.pay_url}) - {""}

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from checkout.pages import hosted, services, site
+from checkout.pages import hosted, receipt, services, site
 
 app_name = "checkout"
 
@@ -16,4 +16,6 @@ urlpatterns = [
     path("checkout/o/<str:token>/cancel", hosted.cancel, name="cancel"),
     path("checkout/o/<str:token>/status", hosted.status, name="status"),
     path("checkout/o/<str:token>/return", hosted.come_back, name="return"),
+    path("receipt/<str:code>", receipt.show, name="receipt"),
+    path("receipt/<str:code>/", receipt.show),
 ]

@@ -1,4 +1,4 @@
-"""`{% money order.money %}` and `{% moment order.paid_at %}` in the language of the page."""
+"""`{% money order.money %}`, `{% moment order.paid_at %}` and its printed twin, in the language of the page."""
 
 from datetime import UTC, datetime
 
@@ -16,6 +16,13 @@ register = template.Library()
 @register.simple_tag
 def money(amount: Money) -> str:
     return display.money(amount, get_language() or "en")
+
+
+@register.simple_tag
+def printed_moment(at: datetime, currency: str) -> SafeString:
+    """A `<time>` that says its offset and stays as it is: what is printed must not depend on who looks."""
+    exact = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return format_html('<time datetime="{}">{}</time>', exact, display.moment(at, get_language() or "en", currency))
 
 
 @register.simple_tag

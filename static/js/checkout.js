@@ -77,7 +77,7 @@
     const heading = main.querySelector("#what");
     if (hadFocus && heading) heading.focus();
     const money = main.querySelector(".money");
-    document.querySelector("[data-say]").textContent = [heading, money].map((p) => p && p.textContent).filter(Boolean).join(". ");
+    say([heading, money].map((p) => p && p.textContent).filter(Boolean).join(". "));
     step = 0;
     dress(main);
   }
@@ -127,12 +127,38 @@
   function dress(root) {
     for (const way of root.querySelectorAll("[data-new-tab]")) way.target = "_blank"; // this page waits here
     for (const form of root.querySelectorAll("form[data-once]")) form.addEventListener("submit", once);
+    for (const button of root.querySelectorAll("[data-copy]")) copies(button);
+    for (const button of root.querySelectorAll("[data-print]")) {
+      button.hidden = false;
+      button.addEventListener("click", () => window.print());
+    }
     const lang = document.documentElement.lang;
     for (const time of root.querySelectorAll("time[data-local]")) {
       if (!Intl.DateTimeFormat.supportedLocalesOf(lang).length) break;
       time.textContent = new Date(time.dateTime).toLocaleString(lang, { dateStyle: "medium", timeStyle: "short" });
     }
     countDown();
+  }
+
+  function copies(button) {
+    if (!navigator.clipboard) return; // the number stays selectable
+    const words = button.textContent;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(button.dataset.copy);
+        button.textContent = button.dataset.done;
+        say(button.dataset.done);
+      } catch { // the browser said no: select it, so that one more touch copies it
+        getSelection().selectAllChildren(button.parentElement.querySelector("[data-number]"));
+      }
+      setTimeout(() => { button.textContent = words; }, ONCE_FOR);
+    });
+  }
+
+  function say(words) {
+    const line = document.querySelector("[data-say]");
+    if (line) line.textContent = words;
   }
 
   function once(event) {

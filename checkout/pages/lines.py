@@ -1,0 +1,42 @@
+"""What was bought, line by line, as a page shows it."""
+
+from dataclasses import dataclass
+
+from checkout import display
+from checkout.models import Order
+from gateway.money import Money
+
+SHOWN_LINES = 3  # before paying; the receipt has all of them
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`Plov × 2`, the price of one where there are several, the total. All formatted."""
+
+    what: str
+    each: str
+    total: str
+
+
+def lines_of(order: Order, lang: str, *, at_most: int | None = None) -> list[Line]:
+    return [
+        Line(
+            what=name_and_quantity(line["name"], line["qty"], lang),
+            each=display.money(Money(line["price"], order.currency), lang) if line["qty"] > 1 else "",
+            total=display.money(Money(line["total"], order.currency), lang),
+        )
+        for line in order.items[:at_most]
+    ]
+
+
+def name_and_quantity(name: str, quantity: int, lang: str) -> str:
+    return f"{name} × {display.number(quantity, lang)}" if quantity > 1 else name
+
+
+def what_of(order: Order, lang: str) -> str:
+    """What is bought in one line; an empty text where the lines say it."""
+    if order.service_name:
+        return f"{order.service_name} × {display.number(order.quantity, lang)}"
+    if order.description or len(order.items) != 1:
+        return order.description
+    return name_and_quantity(order.items[0]["name"], order.items[0]["qty"], lang)
