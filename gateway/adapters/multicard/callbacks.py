@@ -21,7 +21,7 @@ from gateway.errors import BadCallback
 from gateway.money import Money
 from gateway.types import Callback, CallbackRead, Ignored, Mode, Notice, Outcome, PaymentReport, Peek, RefundOutcome
 
-MAX_BYTES = 64 * 1024
+MAX_BYTES = 512 * 1024
 UUID = re.compile(r"[0-9A-Za-z\-]{1,64}", re.ASCII)
 STATUS = re.compile(r"[a-z_]{1,32}", re.ASCII)
 STORE = re.compile(r"[0-9A-Za-z\-]{1,40}", re.ASCII)
