@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SUMMARY = re.compile(r"(\d+) (passed|failed|errors?|skipped|deselected|xfailed|xpassed|warnings?|rerun)\b")
-NO_TESTS = 5
+FAILURES, NO_TESTS = 1, 5
 NO_BROWSER = "browser tests: no Chromium found"
 
 
@@ -50,13 +50,19 @@ def run(database: str, arguments: list[str]) -> tuple[int, Counter[str], bool]:
 def main() -> None:
     started = time.monotonic()
     codes, total, lacks_browser = [], Counter[str](), False
+    broken = []
     for database in ("PostgreSQL", "SQLite"):
         code, counted, lacks = run(database, sys.argv[1:])
         codes.append(code)
+        if code not in (0, FAILURES, NO_TESTS):
+            broken.append(database)
         total += counted
         lacks_browser |= lacks
+    total["error"] += len(broken)  # a run that broke off must not look like a small one that passed
     words = [f"{total[word]} {word}" for word in ("failed", "passed", "skipped", "xfailed", "error") if total[word]]
     note = ", browser tests skipped: no Chromium found here" if lacks_browser else ""
+    if broken:
+        note += f"; the run on {' and '.join(broken)} broke off"
     seconds = time.monotonic() - started
     print(f"\n======== {', '.join(words) or 'no tests ran'} in {seconds:.2f}s{note} ========", flush=True)  # noqa: T201
     if all(code == NO_TESTS for code in codes):

@@ -62,11 +62,18 @@ class Postgres:
     def __init__(self, *, durable=False):
         self.folder = Path(tempfile.mkdtemp(prefix="pay-pg-", dir="/tmp"))  # a socket's path must be short
         self.log = self.folder / "log"
+        try:
+            self._start(durable=durable)
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+
+    def _start(self, *, durable):
         unprivileged = _unprivileged()
+        self.folder.chmod(0o755)
         programs = self._reachable(_postgres_programs(), unprivileged)
         if unprivileged:
             os.chown(self.folder, unprivileged["user"], unprivileged["group"])
-        self.folder.chmod(0o755)
         data = self.folder / "data"
         how = {"cwd": "/", "stdin": subprocess.DEVNULL, **unprivileged}
         subprocess.run(
@@ -103,13 +110,18 @@ class Postgres:
     def _reachable(self, programs: Path, unprivileged) -> Path:
         """The programs, copied where `nobody` can run them if the virtual environment lies in a closed folder."""
         try:
-            command = [programs / "postgres", "--version"]
+            command = [programs / "initdb", "--version"]
             subprocess.run(command, check=True, cwd="/", capture_output=True, **unprivileged)
             return programs
         except (PermissionError, subprocess.CalledProcessError):
-            copy = self.folder / "pginstall"
-            shutil.copytree(programs.parent, copy, symlinks=True)
-            return copy / "bin"
+            # The wheel's programs find its libraries beside the package: both are copied as they lie.
+            package = programs.parent.parent
+            copy = self.folder / "wheel" / package.name
+            shutil.copytree(package, copy, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+            libraries = package.with_name(package.name + ".libs")
+            if libraries.exists():
+                shutil.copytree(libraries, copy.with_name(libraries.name))
+            return copy / programs.relative_to(package)
 
     def _wait(self):
         end = time.monotonic() + 30

@@ -93,3 +93,17 @@ def test_the_database_password_in_an_address_is_masked():
 )
 def test_what_is_no_secret_stays_readable(harmless):
     assert redact(harmless) == harmless
+
+
+def test_what_a_task_logs_carries_its_name_and_its_id(lines):
+    from celery import shared_task
+
+    @shared_task(name="tests.says_something")
+    def say():
+        logging.getLogger("webhooks.anything").info("at work")
+
+    done = say.apply()
+    logging.getLogger("webhooks.anything").info("after")
+    at_work, after = [line for line in lines() if line["logger"] == "webhooks.anything"]
+    assert (at_work["task"], at_work["task_id"]) == ("tests.says_something", done.id)
+    assert "task_id" not in after
