@@ -24,6 +24,9 @@ def show(base_url: str, inboxes: list[str]) -> Response:
         '<section class="sheet"><h2>Multicard</h2><p>Invoices with a page, the callback that decides, refunds.</p>'
         f'<p class="note">API base: <code>{escape(base_url)}/multicard</code></p>'
         '<a class="button button--quiet" href="/_lab/multicard/">Invoices, payments, calls</a></section>'
+        '<section class="sheet"><h2>Uzum Bank</h2><p>The phone app that finds an order, its calls, refunds.</p>'
+        f'<p class="note">App: <code>{escape(base_url)}/uzum/</code></p>'
+        '<a class="button button--quiet" href="/_lab/uzum/">Transactions, calls</a></section>'
         '<section class="sheet"><h2>Faults to order</h2><p>Late, doubled, forged or lost callbacks, timeouts,'
         " refusals, races: once, or for one payment only.</p>"
         '<a class="button button--quiet" href="/_lab/">Order a fault</a></section>'

@@ -38,6 +38,7 @@ def page(
         ("/_lab/stripe/", "Stripe"),
         ("/_lab/payme/", "Payme"),
         ("/_lab/multicard/", "Multicard"),
+        ("/_lab/uzum/", "Uzum"),
         ("/inbox/demo", "Inbox"),
     ]
     nav = "".join(f'<a href="{href}"{" aria-current=page" if href == here else ""}>{name}</a>' for href, name in links)

@@ -30,6 +30,7 @@ from gateway.simulators.multicard.room import MulticardRoom
 from gateway.simulators.payme.room import PaymeRoom
 from gateway.simulators.stripe.room import StripeRoom
 from gateway.simulators.timers import Timers
+from gateway.simulators.uzum.room import UzumRoom
 from gateway.simulators.wire import (
     BadRequest,
     Json,
@@ -91,6 +92,7 @@ class Lab:
                 stopped=self.stopped,
             ),
             "payme": PaymeRoom(journal=self.journal, settings=self.settings, faults=self.faults, stopped=self.stopped),
+            "uzum": UzumRoom(journal=self.journal, settings=self.settings, faults=self.faults, stopped=self.stopped),
         }
         self._inbox = InboxRooms(self.inboxes)
         self._control = LabControl(
