@@ -17,6 +17,8 @@ from gateway.money import Money
 from gateway.types import Mode
 from providers.models import Provider
 
+NOT_STARTED = "its payment could not be started"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
@@ -46,7 +48,11 @@ def open_invoice(
     processor surely did not start it: the invoice is closed then, and nobody hears of it. A payment whose start
     got no clear answer is `unknown`, and its invoice stands.
     """
-    order = Order.objects.filter(pk=order_id).first() if order_id else None
+    order = _resume(order_id, cause=cause, now=now) if order_id else None
+    if order is not None:
+        payment = order.payments.filter(status__in=[*Payment.OPEN, Payment.Status.CAPTURED]).last()
+        if payment is not None or order.status not in transitions.WAITING:
+            return order, payment  # the earlier try came this far, and whatever followed stands
     order = order or _open(wanted, cause=cause, now=now, order_id=order_id)
     if not wanted.processor:
         return order, None
@@ -61,6 +67,26 @@ def open_invoice(
     return order, payment
 
 
+def _resume(order_id: UUID, *, cause: str, now: datetime) -> Order | None:
+    """What an earlier try of the same wish made; opened again where that try had to close it. AlreadyPaid."""
+    with transaction.atomic():
+        order = Order.objects.filter(pk=order_id).first()
+        if order is None:
+            return None
+        order = transitions.lock_order(order_id)
+        last = order.events.order_by("-sequence").first()
+        if order.status == Order.Status.CANCELLED and last is not None and last.cause == NOT_STARTED:
+            _refuse_if_paid(order)
+            transitions.open_again(order, cause=cause, now=now)
+    return order
+
+
+def _refuse_if_paid(order: Order) -> None:
+    paid = siblings.paid_one(order)
+    if paid is not None:
+        raise AlreadyPaid("This invoice is paid already", invoice_id=str(paid.pk))
+
+
 def _open(wanted: Wanted, *, cause: str, now: datetime, order_id: UUID | None) -> Order:
     same = Order(
         dialect=Order.Dialect.INVOICE,
@@ -69,9 +95,7 @@ def _open(wanted: Wanted, *, cause: str, now: datetime, order_id: UUID | None) -
         external_id=wanted.source_invoice_id,
         mode=wanted.mode.value,
     )
-    paid = siblings.paid_one(same)
-    if paid is not None:
-        raise AlreadyPaid("This invoice is paid already", invoice_id=str(paid.pk))
+    _refuse_if_paid(same)
     try:
         return orders.open_order(
             dialect=Order.Dialect.INVOICE,
@@ -101,7 +125,7 @@ def _close_quietly(order: Order, *, now: datetime) -> None:
     with transaction.atomic():
         locked = transitions.lock_order(order.pk)
         if locked.status in transitions.WAITING and not payments.not_final(locked):
-            transitions.close_unheard(locked, cause="its payment could not be started", now=now)
+            transitions.close_unheard(locked, cause=NOT_STARTED, now=now)
 
 
 def checkout_url(order: Order, payment: Payment | None) -> str:

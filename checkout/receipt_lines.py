@@ -5,6 +5,7 @@ vat (percent), tin, mark (one code a unit). All totals add up to the amount.
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,8 +15,8 @@ MAX_LINES = 1000
 MAX_QUANTITY = 10**9
 MAX_MINOR = 10**15
 MAX_VAT = 100
-_MXIK = re.compile(r"\d{17}\Z")
-_TIN = re.compile(r"(\d{9}|\d{14})\Z")
+_MXIK = re.compile(r"[0-9]{17}\Z")
+_TIN = re.compile(r"([0-9]{9}|[0-9]{14})\Z")
 _WHOLE = ("qty", "price", "total")
 _KNOWN = frozenset({"qty", "price", "total", "mxik", "package_code", "name", "vat", "tin", "mark"})
 
@@ -55,7 +56,7 @@ def _problems_of_line(number: int, line: object) -> list[str]:
         problems.append(f"{place}.mxik must be 17 digits")
     for name, longest in (("package_code", 20), ("name", 255)):
         value = line.get(name)
-        if not isinstance(value, str) or not value.strip() or len(value) > longest or "\x00" in value:
+        if not _is_text(value, longest):
             problems.append(f"{place}.{name} must be text of 1 to {longest} characters")
     return problems + _problems_of_options(place, line)
 
@@ -68,12 +69,24 @@ def _problems_of_options(place: str, line: Mapping[str, Any]) -> list[str]:
     if tin is not None and (not isinstance(tin, str) or not _TIN.match(tin)):
         problems.append(f"{place}.tin must be 9 or 14 digits")
     if marks is not None and (
-        not isinstance(marks, list)
-        or len(marks) > 300
-        or not all(isinstance(mark, str) and 0 < len(mark) <= 255 and "\x00" not in mark for mark in marks)
+        not isinstance(marks, list) or len(marks) > 300 or not all(_is_mark(mark) for mark in marks)
     ):
         problems.append(f"{place}.mark must be a list of codes")
     return problems
+
+
+def _is_text(value: object, longest: int) -> bool:
+    """Something to read: no control character, and no half of a surrogate pair, which no database takes."""
+    return isinstance(value, str) and 0 < len(value.strip()) <= len(value) <= longest and _has_no(value, "Cc", "Cs")
+
+
+def _is_mark(value: object) -> bool:
+    # A marking code is machine's text: its group separator (0x1D) is part of it.
+    return isinstance(value, str) and 0 < len(value) <= 255 and "\x00" not in value and _has_no(value, "Cs")
+
+
+def _has_no(text: str, *categories: str) -> bool:
+    return not any(unicodedata.category(character) in categories for character in text)
 
 
 def known_fields(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

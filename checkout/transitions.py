@@ -220,6 +220,11 @@ def close_unheard(order: Order, *, cause: str, now: datetime) -> None:
     record(order, Kind.ORDER_CANCELLED, cause=cause, now=now, status=OrderStatus.CANCELLED, ended_at=now)
 
 
+def open_again(order: Order, *, cause: str, now: datetime) -> None:
+    """An order that was closed unheard is wanted after all: its caller repeats the wish that could not be met."""
+    record(order, Kind.ORDER_CREATED, cause=cause, now=now, status=OrderStatus.CREATED, ended_at=None)
+
+
 def end_the_rest(order: Order, *, now: datetime) -> None:
     """What is still open could take the money a second time: a reservation ends here and now, since its processor
     asks us first; the rest is ended at its processor by the ladder of questions.

@@ -8,6 +8,7 @@ import hmac
 import json
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -156,9 +157,11 @@ def save_credentials(
     credentials: Mapping[str, str],
     business_id: str = "",
     business_name: str = "",
+    is_active: bool | None = None,
     now: datetime,
 ) -> MerchantAccount:
     """Create or change an account. BadCredentials names the fields that are wrong; nothing is saved then.
+    `is_active` None leaves the switch as it is.
 
     Where an identity field changes (shop, store, service or merchant id) a new account is made and the old
     one retires; otherwise the secrets are replaced and the old ones verify callbacks for 72 hours more.
@@ -166,29 +169,39 @@ def save_credentials(
     problems = problems_with(processor=processor, mode=mode, credentials=credentials)
     if problems:
         raise BadCredentials(problems)
-    text = json.dumps(dict(sorted(credentials.items())))
-    identity = _identity_digest(processor, credentials)
-    with transaction.atomic():
-        account = (
-            MerchantAccount.objects.select_for_update()
-            .filter(provider=provider, business_id=business_id, processor=processor, mode=mode.value, retired_at=None)
-            .first()
-        )
-        if account is not None and account.identity_digest != identity:
-            MerchantAccount.objects.filter(pk=account.pk).update(retired_at=now)
-            account = None
-        if account is None:
-            account = MerchantAccount(provider=provider, business_id=business_id, processor=processor, mode=mode.value)
-        elif account.credentials.reveal() != text:
-            account.previous_credentials = Sealed(account.credentials.reveal())
-            account.previous_until = now + PREVIOUS_SECRETS_FOR
-            account.previous_caller_digest = account.caller_digest
-        account.credentials = Sealed(text)
-        account.availability = {}  # other credentials, other capabilities
-        account.identity_digest = identity
-        account.caller_digest = _caller_digest_of(processor, credentials)
-        account.business_name = business_name or account.business_name
-        account.save()
+    columns: dict[str, Any] = {
+        "credentials": Sealed(json.dumps(dict(sorted(credentials.items())))),
+        "identity_digest": _identity_digest(processor, credentials),
+        "caller_digest": _caller_digest_of(processor, credentials),
+        "availability": {},  # other credentials, other capabilities
+    }
+    if business_name:
+        columns["business_name"] = business_name
+    if is_active is not None:
+        columns["is_active"] = is_active
+    whose = {"provider": provider, "business_id": business_id, "processor": processor, "mode": mode.value}
+    try:
+        with transaction.atomic():
+            return _save(whose, columns, now=now)
+    except IntegrityError:  # another caller made the same account beside us: now it is there to be changed
+        with transaction.atomic():
+            return _save(whose, columns, now=now)
+
+
+def _save(whose: Mapping[str, Any], columns: Mapping[str, Any], *, now: datetime) -> MerchantAccount:
+    account = MerchantAccount.objects.select_for_update(of=("self",)).filter(**whose, retired_at=None).first()
+    if account is not None and account.identity_digest != columns["identity_digest"]:
+        MerchantAccount.objects.filter(pk=account.pk).update(retired_at=now)
+        account = MerchantAccount(**whose, business_name=account.business_name, blocked_at=account.blocked_at)
+    elif account is None:
+        account = MerchantAccount(**whose)
+    elif account.credentials.reveal() != columns["credentials"].reveal():
+        account.previous_credentials = Sealed(account.credentials.reveal())
+        account.previous_until = now + PREVIOUS_SECRETS_FOR
+        account.previous_caller_digest = account.caller_digest
+    for name, value in columns.items():
+        setattr(account, name, value)
+    account.save()
     return account
 
 

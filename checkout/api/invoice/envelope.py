@@ -7,15 +7,15 @@ from django.http import HttpResponse
 
 from checkout import errors
 from checkout.api import bodies
-from checkout.api.errors import ApiError, explain
+from checkout.api.errors import ApiError, BadInput, explain
 from checkout.errors import CheckoutError
 
 
-class Invalid(ApiError):
+class Invalid(BadInput):
     """400 with one sentence for each thing that is wrong."""
 
     def __init__(self, details: list[str]) -> None:
-        super().__init__(400, "; ".join(details))
+        super().__init__("; ".join(details))
         self.details = details
 
 
@@ -64,6 +64,10 @@ def failure(
     return bodies.answer(body, status=status, headers=headers)
 
 
+def word_of(status: int) -> str:
+    return _WORDS.get(status, "ERROR")
+
+
 def answer_error(error: Exception) -> HttpResponse:
     """Any exception in this dialect's shape; what nobody expected is logged and says nothing of itself."""
     if isinstance(error, Invalid):
@@ -76,5 +80,5 @@ def answer_error(error: Exception) -> HttpResponse:
                 status, data["invoiceId"] = 400, error.details["invoice_id"]
             return failure(status, word, data)
     status, text, headers = explain(error, say=str)
-    word = error.code if isinstance(error, CheckoutError) else _WORDS.get(status, "ERROR")
+    word = error.code if isinstance(error, CheckoutError) else word_of(status)
     return failure(status, word, {"details": [text]}, headers=headers)

@@ -14,6 +14,9 @@ from webhooks import targets
 
 _MISSING = object()
 MAX_URL = 2000
+MAX_FIELD = 64
+MAX_CREDENTIAL = 4096
+WHOLE_BELOW = 10**20
 
 
 class Body:
@@ -53,11 +56,11 @@ class Body:
         if not isinstance(value, str):
             self.refuse(name, "must be a string")
         elif not value.strip():
-            if required or one_of:
+            if required or one_of or default:
                 self.refuse(name, "is not allowed to be empty")
         elif len(value) > longest:
             self.refuse(name, f"length must be less than or equal to {longest} characters long")
-        elif any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+        elif not is_plain(value):
             self.refuse(name, "contains characters that are not allowed")
         elif one_of and value not in one_of:
             self.refuse(name, f"must be one of [{', '.join(one_of)}]")
@@ -124,30 +127,45 @@ class Body:
             return {}
         found = {}
         for field, content in value.items():
-            if isinstance(content, Decimal) and content.is_finite() and content == int(content):
-                content = str(int(content))
-            if content is None:
+            if len(field) > MAX_FIELD or not is_plain(field):
+                self.refuse(name, "has a field that is not allowed")  # not repeated: it may be anything
                 continue
-            if not isinstance(content, str):
+            text = _digits_of(content)
+            if text is None:
+                continue
+            if not isinstance(text, str):
                 self.refuse(f"{name}.{field}", "must be a string")
-            elif len(content) > 4096 or any(unicodedata.category(c) in ("Cc", "Cs") for c in content):
+            elif len(text) > MAX_CREDENTIAL or not is_plain(text):
                 self.refuse(f"{name}.{field}", "contains characters that are not allowed")
             else:
-                found[str(field)] = content.strip()
+                found[field] = text.strip()
         return found
 
     def lines(self, name: str) -> Any:
-        """The raw lines, their numbers whole where they are whole; None where there are none."""
+        """The raw lines, their numbers as int where they are whole; None where there are none.
+
+        Whatever else they are stays, and is refused by whoever checks the lines.
+        """
         value = self._content.get(name)
-        return _with_whole_numbers(value) if value is not None else None
+        if not isinstance(value, list):
+            return value
+        return [
+            {field: _whole_of(content) for field, content in line.items()} if isinstance(line, Mapping) else line
+            for line in value
+        ]
 
 
-def _with_whole_numbers(value: Any) -> Any:
-    """Decimals that are whole become int; others stay and are refused by whoever checks the lines."""
-    if isinstance(value, Decimal):
-        return int(value) if value.is_finite() and abs(value) < 10**20 and value == int(value) else value
-    if isinstance(value, list):
-        return [_with_whole_numbers(item) for item in value]
-    if isinstance(value, Mapping):
-        return {name: _with_whole_numbers(item) for name, item in value.items()}
-    return value
+def is_plain(text: str) -> bool:
+    """No control character, and no half of a surrogate pair, which no database takes."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
+
+
+def _whole_of(value: Any) -> Any:
+    if not isinstance(value, Decimal) or not value.is_finite() or abs(value) >= WHOLE_BELOW or value != int(value):
+        return value
+    return int(value)
+
+
+def _digits_of(value: Any) -> Any:
+    whole = _whole_of(value)
+    return str(whole) if isinstance(whole, int) and not isinstance(whole, bool) else value

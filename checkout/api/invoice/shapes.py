@@ -1,6 +1,7 @@
 """The Invoice API's objects as they go out."""
 
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.urls import reverse
@@ -79,7 +80,13 @@ def callback_url(account: MerchantAccount) -> str:
     return next(iter(callback_urls(account).values()))
 
 
-def invoice_out(order: Order, payments: list[Payment], *, is_delivered: bool | None = None) -> dict[str, Any]:
+def invoices_out(orders: list[Order]) -> list[dict[str, Any]]:
+    """A page of them, their payments prefetched."""
+    told = delivered_of(orders)
+    return [invoice_out(order, list(order.payments.all()), is_delivered=told.get(order.pk)) for order in orders]
+
+
+def invoice_out(order: Order, payments: list[Payment], *, is_delivered: bool | None) -> dict[str, Any]:
     """`payments` are all of the order's, oldest first. `is_delivered` None: nobody was to be told yet."""
     payment = _telling(order, payments)
     status = STATUSES[Order.Status(order.status)]
@@ -104,10 +111,15 @@ def _telling(order: Order, payments: list[Payment]) -> Payment | None:
     return next((payment for payment in payments if payment.status in Payment.OPEN), payments[-1] if payments else None)
 
 
-def delivered(order: Order) -> bool | None:
-    """Whether the last thing that was to be told has been told; None where there was nothing to tell."""
-    last = Delivery.objects.filter(order_id=order.pk).order_by("-sequence").values_list("state", flat=True).first()
-    return None if last is None else last == Delivery.State.DELIVERED
+def delivered_of(orders: list[Order]) -> dict[UUID, bool]:
+    """Order → whether the last thing that was to be told of it has been told; none where there was nothing to tell.
+
+    False from the moment it is to be told, so that `false` and a stuck webhook are never mistaken for "nothing to do".
+    """
+    rows = Delivery.objects.filter(order_id__in=[order.pk for order in orders]).order_by("sequence", "created_at")
+    return {
+        order_id: state == Delivery.State.DELIVERED for order_id, state in rows.values_list("order_id", "state")
+    }  # the later of an order's rows stands
 
 
 def event_out(event: OrderEvent) -> dict[str, Any]:
