@@ -17,21 +17,31 @@ from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.settings import patched_settings
 
+from checkout.api.invoice import docs as invoice
 from checkout.api.provider import docs
 from checkout.models import Order
 
 VERSION = "1.0.0"
-_ABOUT = """One call opens an order and answers the address of its checkout page; a webhook tells what became of it.
+_ABOUT = """Open an order or an invoice, send the buyer to the address in the answer, and hear by a signed webhook what
+became of it.
 
-Every answer is JSON and carries `X-Request-Id`; every refusal is `{"error": "<text>"}`."""
+Every answer is JSON and carries `X-Request-Id`. A refusal of the Provider API is `{"error": "<text>"}`, one of the
+Invoice API `{"status": false, "code", "message", "data": {"details": […]}}`."""
 _SETTINGS = {
-    "TITLE": "DZTech Pay: Provider API",
+    "TITLE": "DZTech Pay",
     "DESCRIPTION": _ABOUT,
     "VERSION": VERSION,
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "ENUM_NAME_OVERRIDES": {"OrderStatus": Order.Status.choices, "RefundStatus": docs.REFUND_STATUSES},
+    "ENUM_NAME_OVERRIDES": {
+        "OrderStatus": Order.Status.choices,
+        "RefundStatus": docs.REFUND_STATUSES,
+        "InvoiceStatus": invoice.STATUSES,
+        "Mode": invoice.MODES,
+        "PaymentProvider": invoice.PROCESSORS,
+    },
 }
+_NAMES_IN_ADDRESSES = {"order_id": "orderId", "invoice_id": "invoiceId", "business_id": "businessId"}
 
 
 @cache
@@ -42,8 +52,10 @@ def openapi() -> dict[str, Any]:
     served = [pattern for pattern in urlpatterns if pattern.name and pattern.name not in ("schema", "docs")]
     with patched_settings(_SETTINGS):
         generated = SchemaGenerator(patterns=served).get_schema(request=None, public=True)
-    # Names in addresses are written as on the wire.
-    schema: dict[str, Any] = json.loads(json.dumps(generated).replace("order_id", "orderId"))
+    text = json.dumps(generated)
+    for name, on_the_wire in _NAMES_IN_ADDRESSES.items():
+        text = text.replace(name, on_the_wire)
+    schema: dict[str, Any] = json.loads(text)
     schema["components"]["securitySchemes"] = docs.SECURITY_SCHEMES
     schema["servers"] = [{"url": settings.BASE_URL}]
     return schema
@@ -79,6 +91,10 @@ class Input:
         return {"path": "in the address", "query": "after ?", "header": "header", "body": "body"}[self.place]
 
     @property
+    def as_json(self) -> str:
+        return self.example if self.kind in RAW_KINDS else json.dumps(self.example)
+
+    @property
     def help_html(self) -> SafeString:
         return _code_marked(self.help)
 
@@ -86,6 +102,7 @@ class Input:
 @dataclass(frozen=True, slots=True)
 class Call:
     id: str
+    tag: str
     method: str
     path: str
     summary: str
@@ -106,8 +123,25 @@ class Call:
         body = ['  -H "Content-Type: application/json"'] if self.method == "POST" else []
         if self.takes_body_key:
             body.append('  -d "{\\"apiKey\\": \\"$PROVIDER_API_KEY\\", \\"externalId\\": \\"ORDER-1001\\"}"')
+        elif fields := [given for given in self.inputs if given.place == "body" and given.example]:
+            content = ", ".join(f'"{given.name}": {given.as_json}' for given in fields)
+            body.append(f"  -d '{{{content}}}'")
         verb = "" if self.method == "GET" else f" -X {self.method}"
         return " \\\n".join([f"curl -i{verb} {settings.BASE_URL}{self.path}", *key, *body])
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The calls of one dialect."""
+
+    name: str
+    calls: tuple[Call, ...]
+
+    @property
+    def answers(self) -> list[tuple[str, SafeString]]:
+        """What each status means: the same in all calls of a dialect, so it is said once."""
+        told = dict(answer for call in reversed(self.calls) for answer in call.answers)
+        return [(code, _code_marked(text)) for code, text in sorted(told.items())]
 
 
 def _code_marked(text: str) -> SafeString:
@@ -116,24 +150,45 @@ def _code_marked(text: str) -> SafeString:
     return mark_safe("".join(f"<code>{part}</code>" if odd % 2 else part for odd, part in enumerate(parts)))  # noqa: S308  (escaped above)
 
 
+RAW_KINDS = {"number", "integer", "boolean", "object", "array"}  # written into a body as they are typed
 _PLACES = ["path", "query", "body", "header"]  # what one fills in first
 _EXAMPLES = {
     ("createPaymentIntent", "externalId"): "ORDER-1001",
+    ("registerMerchant", "source"): "marketplace",
+    ("registerMerchant", "businessId"): "biz_42",
+    ("registerMerchant", "credentials"): '{"merchantId": "…", "key": "…"}',
+    ("listBusinessProviders", "source"): "marketplace",
+    ("listBusinessProviders", "businessId"): "sandbox",
+    ("createInvoice", "source"): "marketplace",
+    ("createInvoice", "businessId"): "sandbox",
+    ("createInvoice", "sourceInvoiceId"): "order_1001",
+    ("createInvoice", "amount"): "5000000",
 }
 # The key is given once for the whole page.
 _NOT_ASKED = {"apiKey"}
 _SUCCESS = {"200": "Done", "202": "Accepted, not settled yet"}
+_ORDER = [
+    *("createPaymentIntent", "getOrder", "listOrders", "cancelOrder", "refundOrder"),
+    *("listSupported", "registerMerchant", "listBusinessProviders"),
+    *("createInvoice", "getInvoice", "listInvoices", "listInvoiceEvents", "cancelInvoice"),
+    *("createRefund", "listRefunds"),
+]
 
 
 @cache
-def _calls() -> tuple[Call, ...]:
-    found = [
-        _call(method.upper(), path, operation)
-        for path, operations in openapi()["paths"].items()
-        for method, operation in operations.items()
-    ]
-    order = ["createPaymentIntent", "getOrder", "listOrders", "cancelOrder", "refundOrder"]
-    return tuple(sorted(found, key=lambda call: order.index(call.id)))
+def _groups() -> tuple[Group, ...]:
+    calls = sorted(
+        (
+            _call(method.upper(), path, operation)
+            for path, operations in openapi()["paths"].items()
+            for method, operation in operations.items()
+        ),
+        key=lambda call: _ORDER.index(call.id),
+    )
+    return tuple(
+        Group(tag, tuple(call for call in calls if call.tag == tag))
+        for tag in dict.fromkeys(call.tag for call in calls)
+    )
 
 
 def _call(method: str, path: str, operation: dict[str, Any]) -> Call:
@@ -144,6 +199,8 @@ def _call(method: str, path: str, operation: dict[str, Any]) -> Call:
             kind=parameter["schema"].get("type", "string"),
             is_required=parameter.get("required", False),
             help=parameter.get("description", ""),
+            choices=tuple(parameter["schema"].get("enum", ())),
+            example=_EXAMPLES.get((operation["operationId"], parameter["name"]), ""),
         )
         for parameter in sorted(
             operation.get("parameters", []), key=lambda p: ["path", "query", "header"].index(p["in"])
@@ -163,6 +220,7 @@ def _call(method: str, path: str, operation: dict[str, Any]) -> Call:
     )
     return Call(
         id=operation["operationId"],
+        tag=operation["tags"][0],
         method=method,
         path=path,
         summary=operation["summary"],
@@ -195,9 +253,9 @@ def _choices_in(field: dict[str, Any]) -> tuple[str, ...]:
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
     html = render_to_string(
-        "docs/provider.html",
+        "docs/page.html",
         {
-            "calls": _calls(),
+            "groups": _groups(),
             "base_url": settings.BASE_URL,
             "is_demo": settings.DEMO,
             "support_email": settings.SUPPORT_EMAIL,

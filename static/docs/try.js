@@ -13,11 +13,17 @@ showKey.addEventListener("change", () => {
 keyInput.addEventListener("input", () => document.querySelectorAll("form.try").forEach(writeCurl));
 document.getElementById("key-form").addEventListener("submit", (event) => event.preventDefault());
 
+// Numbers, switches, objects and lists go out as they are typed, where that makes sense; all else as text.
+function isWritten(kind, value) {
+  if (kind === "number" || kind === "integer") return NUMBER.test(value);
+  if (kind !== "boolean" && kind !== "object" && kind !== "array") return false;
+  try { return typeof JSON.parse(value) === (kind === "boolean" ? "boolean" : "object"); } catch { return false; }
+}
+
 // The body is written by hand: a number goes out as it was typed, not as the nearest float.
 function jsonOf(fields) {
   const members = fields.map(({ name, kind, value }) => {
-    const isNumber = (kind === "number" || kind === "integer") && NUMBER.test(value);
-    return `${JSON.stringify(name)}: ${isNumber ? value : JSON.stringify(value)}`;
+    return `${JSON.stringify(name)}: ${isWritten(kind, value) ? value.trim() : JSON.stringify(value)}`;
   });
   return `{${members.join(", ")}}`;
 }
@@ -70,12 +76,14 @@ async function send(form) {
     try { parsed = JSON.parse(text); } catch { /* shown as it is */ }
     box.classList.toggle("answer--ok", answer.ok);
     box.classList.toggle("answer--bad", !answer.ok);
-    put("status", `${answer.status} ${answer.ok ? "✓" : "✗"} ${(parsed && parsed.error) || answer.statusText}`);
+    put("status", `${answer.status} ${answer.ok ? "✓" : "✗"} ${wordsOf(parsed) || answer.statusText}`);
     put("headers", TOLD.filter((name) => answer.headers.has(name)).map((name) => `${name}: ${answer.headers.get(name)}`).join(" · "));
     put("body", text);
     if (parsed !== null) put("body", pretty(text));
     offer(form, parsed);
-    if (parsed && parsed.orderId) fillOrder(parsed.orderId);
+    const made = (parsed && parsed.data) || parsed || {};
+    if (made.orderId) fill("orderId", made.orderId);
+    if (made.sourceInvoiceId) fill("invoiceId", made.id);
   } catch (error) {
     box.classList.remove("answer--ok");
     box.classList.add("answer--bad");
@@ -87,6 +95,12 @@ async function send(form) {
   put("time", `${Math.round(performance.now() - started)} ms`);
   box.hidden = false;
   button.removeAttribute("aria-busy");
+}
+
+// What a refusal says, in either dialect's shape.
+function wordsOf(parsed) {
+  if (!parsed || parsed.status === true) return "";
+  return parsed.error || (parsed.data && parsed.data.details ? `${parsed.message}: ${parsed.data.details.join("; ")}` : "");
 }
 
 // Line breaks are put between the tokens of the text itself, so that every number stays as it was sent.
@@ -103,15 +117,16 @@ function pretty(text) {
 function offer(form, parsed) {
   const line = form.querySelector("[data-link]");
   const link = form.querySelector("[data-link-to]");
-  const url = parsed && typeof parsed.checkoutUrl === "string" && /^https?:\/\//.test(parsed.checkoutUrl) ? parsed.checkoutUrl : "";
+  const told = ((parsed && parsed.data) || parsed || {}).checkoutUrl;
+  const url = typeof told === "string" && /^https?:\/\//.test(told) ? told : "";
   line.hidden = !url;
   if (url) link.href = url;
 }
 
 // What was made last is what one wants to read, cancel or refund next.
-function fillOrder(orderId) {
-  for (const input of document.querySelectorAll('form.try input[name="orderId"]')) {
-    input.value = orderId;
+function fill(name, id) {
+  for (const input of document.querySelectorAll(`form.try input[name="${name}"]`)) {
+    input.value = id;
     writeCurl(input.form);
   }
 }

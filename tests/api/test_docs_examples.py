@@ -64,5 +64,6 @@ def test_every_example_of_the_guide_answers_what_the_guide_says(live_server, lab
 
 def test_the_guide_names_every_call_of_the_schema(client):
     guide = GUIDE.read_text()
-    for path in client.get("/api/schema/").json()["paths"]:
+    paths = client.get("/api/schema/").json()["paths"]
+    for path in [path for path, calls in paths.items() if any(c["tags"] == ["Provider API"] for c in calls.values())]:
         assert path.replace("{orderId}", "$ORDER_ID") in guide or path.replace("{orderId}", "$PAID_ORDER_ID") in guide

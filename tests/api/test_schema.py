@@ -41,6 +41,16 @@ def test_the_schema_is_open_to_everybody_and_lists_the_calls(schema):
         ("/api/orders/{orderId}", "get"),
         ("/api/orders/{orderId}/cancel", "post"),
         ("/api/orders/{orderId}/refund", "post"),
+        ("/api/merchants/supported", "get"),
+        ("/api/merchants", "post"),
+        ("/api/merchants/by-business/{source}/{businessId}/providers", "get"),
+        ("/api/invoices", "get"),
+        ("/api/invoices", "post"),
+        ("/api/invoices/{invoiceId}", "get"),
+        ("/api/invoices/{invoiceId}/events", "get"),
+        ("/api/invoices/{invoiceId}/cancel", "post"),
+        ("/api/refunds", "post"),
+        ("/api/refunds/by-invoice/{invoiceId}", "get"),
     }
     assert schema["openapi"].startswith("3.")
 
