@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.browser.axe import findings
-from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.conftest import ANDROID, DESKTOP, PHONE
 from tests.builders import make_provider, make_service
-from tests.pages import states
+from tests.pages import invoices, states
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser, pytest.mark.slow]
 
@@ -58,6 +58,28 @@ def keep(page, name):
 def test_the_checkout_can_be_read_by_everybody_in_state(name, visit, shop, lab, client):
     order = states.ALL[name](lab, client)
     assert look(visit(), f"{shop}/checkout/o/{order.token}", name) == []
+
+
+@pytest.mark.parametrize("name", invoices.ALL)
+def test_an_invoice_can_be_read_by_everybody_in_state(name, visit, shop, processors, client):
+    order = invoices.ALL[name](client, processors)
+    assert look(visit(), f"{shop}/checkout/o/{order.token}", f"invoice_{name}") == []
+
+
+def test_choosing_another_way_can_be_read_by_everybody(visit, shop, processors, client):
+    order = invoices.choosing_another(client, processors)
+    assert look(visit(), f"{shop}/checkout/o/{order.token}?choose=1", "invoice_another") == []
+
+
+def test_on_a_phone_the_uzum_page_can_be_read_by_everybody(visit, shop, processors, client):
+    order = invoices.in_uzum(client, processors)
+    assert look(visit(user_agent=ANDROID), f"{shop}/checkout/o/{order.token}", "invoice_in_uzum_phone") == []
+
+
+@pytest.mark.parametrize("name", invoices.RECEIPTS)
+def test_a_receipt_can_be_read_by_everybody_when(name, visit, shop, processors, client):
+    order = invoices.RECEIPTS[name](client, processors)
+    assert look(visit(), f"{shop}/receipt/{order.receipt_code}", f"receipt_{name}") == []
 
 
 @pytest.mark.parametrize("name", states.DECLINES)

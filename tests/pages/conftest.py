@@ -1,5 +1,6 @@
 import pytest
 
+from tests.pages.processors import processors  # noqa: F401  (a fixture)
 from tests.pages.reading import read
 
 
