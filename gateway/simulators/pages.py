@@ -37,6 +37,7 @@ def page(
         ("/_lab/", "Faults"),
         ("/_lab/stripe/", "Stripe"),
         ("/_lab/payme/", "Payme"),
+        ("/_lab/click/", "Click"),
         ("/_lab/multicard/", "Multicard"),
         ("/_lab/uzum/", "Uzum"),
         ("/inbox/demo", "Inbox"),

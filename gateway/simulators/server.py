@@ -20,6 +20,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from gateway.simulators import home, pages
 from gateway.simulators.callbacks import Callbacks
+from gateway.simulators.click.room import ClickRoom
 from gateway.simulators.config import Settings
 from gateway.simulators.control import LabControl
 from gateway.simulators.faults import Faults
@@ -91,6 +92,7 @@ class Lab:
                 callbacks=self.callbacks,
                 stopped=self.stopped,
             ),
+            "click": ClickRoom(journal=self.journal, settings=self.settings, faults=self.faults, stopped=self.stopped),
             "payme": PaymeRoom(journal=self.journal, settings=self.settings, faults=self.faults, stopped=self.stopped),
             "uzum": UzumRoom(journal=self.journal, settings=self.settings, faults=self.faults, stopped=self.stopped),
         }
