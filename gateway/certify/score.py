@@ -34,7 +34,8 @@ class Target:
     """Who is examined. `urls` by endpoint ("prepare", "check", …); "" is the only one, or the common one.
 
     Every scenario takes fresh orders from `new_order`. `ended_order` gives one that can no longer be paid (cancelled);
-    scenarios that need it are left out without it. `is_doubled` sends every call twice.
+    scenarios that need it are left out without it; so are those that need `cancel_order`, which cancels an order while
+    it is being paid. `is_doubled` sends every call twice.
     """
 
     urls: Mapping[str, str]
@@ -42,6 +43,7 @@ class Target:
     new_order: Callable[[], Order] = field(repr=False)
     ended_order: Callable[[], Order] | None = field(repr=False, default=None)
     is_doubled: bool = False
+    cancel_order: Callable[[Order], None] | None = field(repr=False, default=None)
 
     def url(self, endpoint: str = "") -> str:
         """The address of an endpoint: its own, or the common one with the endpoint as its last part."""
