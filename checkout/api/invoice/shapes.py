@@ -3,13 +3,11 @@
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
-from django.urls import reverse
-
 from checkout import invoices, notifications
 from checkout.models import Order, OrderEvent, Payment, Refund
 from checkout.notifications import iso_milliseconds
 from gateway import registry
+from providers import callback_addresses
 from providers.models import MerchantAccount
 from webhooks.models import Delivery
 
@@ -54,30 +52,9 @@ def merchant_out(account: MerchantAccount) -> dict[str, Any]:
         "displayName": account.business_name or None,
         "mode": account.mode,
         "isActive": account.is_usable,
-        "callbackUrl": callback_url(account),
-        "callbackUrls": callback_urls(account),
+        "callbackUrl": callback_addresses.one_of(account),
+        "callbackUrls": callback_addresses.shared(account.processor),
     }
-
-
-def callback_urls(account: MerchantAccount) -> dict[str, str]:
-    """What to paste into the processor's cabinet, by the name it has there."""
-    root = f"{settings.BASE_URL}/api/callbacks/{account.processor}"
-    match account.processor:
-        case "stripe":
-            return {"webhook": settings.BASE_URL + reverse("callback-stripe")}
-        case "click":
-            return {"prepare": f"{root}/prepare", "complete": f"{root}/complete"}
-        case "uzum":
-            return {name: f"{root}/{name}" for name in ("check", "create", "confirm", "reverse", "status")}
-        case _:
-            return {"endpoint": root}
-
-
-def callback_url(account: MerchantAccount) -> str:
-    """The one address of a processor that wants one, else the root of its addresses."""
-    if account.processor in ("click", "uzum"):
-        return f"{settings.BASE_URL}/api/callbacks/{account.processor}"
-    return next(iter(callback_urls(account).values()))
 
 
 def invoices_out(orders: list[Order]) -> list[dict[str, Any]]:
