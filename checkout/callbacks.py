@@ -1,50 +1,29 @@
-"""Processors' requests to us: stored, verified with the right account's secret, applied, answered in their form.
+"""Processors' requests to us: read, handed on, answered in their form and in no other.
 
-Every fault of ours is answered with the processor's "ask again" (for Stripe any 5xx); refusal is said only on
-purpose. No redirect, no CSRF, no rate limit here.
+Every fault of ours, the database's included, is answered with the processor's "ask again"; refusal is said only
+on purpose. No redirect, no CSRF, no rate limit, no HTML here.
 """
 
 import logging
-from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.request import UnreadablePostError
-from django.urls import path
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from checkout import callback_records, disputes, payments, refunds
-from checkout.models import CallbackRecord, Payment, Refund
-from checkout.transitions import Moved
+from checkout import news, questions
 from gateway import registry
-from gateway.adapter import AdapterConfig
+from gateway.adapters import multicard as multicard_adapter
 from gateway.errors import BadCallback
-from gateway.types import (
-    AccountChanged,
-    Callback,
-    CallbackRead,
-    DisputeReport,
-    Mode,
-    Notice,
-    PaymentReport,
-    Peek,
-    RefundReport,
-)
-from providers import accounts
+from gateway.questions import Reply
+from gateway.types import Callback
 from providers.addresses import client_address
-from providers.models import MerchantAccount
 
 logger = logging.getLogger(__name__)
-Verdict = CallbackRecord.Verdict
 MAX_BYTES = 512 * 1024
-# Without a reference of ours, so many accounts' secrets are tried; a hub with more gives them own addresses.
-ACCOUNTS_TRIED = 50
-# From the strongest: the verdict of a callback with several notices is the first of these.
-_STRENGTH = [Verdict.APPLIED, Verdict.UNKNOWN_REFERENCE, Verdict.NOTHING_NEW, Verdict.IGNORED]
 
 
 @csrf_exempt
@@ -53,22 +32,13 @@ def stripe(request: HttpRequest, account_id: UUID | None = None) -> HttpResponse
     if request.method != "POST":
         return JsonResponse({"error": "Only POST"}, status=405, headers={"Allow": "POST"})
     try:
-        body = request.body
-    except RequestDataTooBig:
-        return JsonResponse({"error": "Too large"}, status=413)
+        callback = _callback_of(request)
     except UnreadablePostError:
         return JsonResponse({"error": "The request broke off"}, status=400)
-    if len(body) > MAX_BYTES:
+    if len(callback.body) > MAX_BYTES:
         return JsonResponse({"error": "Too large"}, status=413)
-    callback = Callback(
-        body=body,
-        headers={name.lower(): value for name, value in request.headers.items()},
-        received_at=timezone.now(),
-        path=request.path,
-    )
-    request_id = str(getattr(request, "request_id", ""))
     try:
-        receive("stripe", callback, account_id=account_id, address=client_address(request), request_id=request_id)
+        _tell("stripe", callback, request, account_id=account_id)
     except BadCallback as error:
         return JsonResponse({"error": str(error)}, status=400)
     except Exception:
@@ -78,166 +48,95 @@ def stripe(request: HttpRequest, account_id: UUID | None = None) -> HttpResponse
     return JsonResponse({"received": True})
 
 
-@dataclass(slots=True)
-class _Found:
-    """What a verified callback was matched with."""
-
-    account: MerchantAccount
-    read: CallbackRead
-    payment: Payment | None
-
-
-def receive(
-    processor: str, callback: Callback, *, account_id: UUID | None, address: str, request_id: str
-) -> CallbackRecord | None:
-    """Store, verify and apply one callback. BadCallback when it is to be refused; nothing has changed then.
-
-    None when its address has used up its budget of unverified callbacks and this one is no better.
-    """
-    record = None
-    if not callback_records.is_over_budget(address):
-        record = callback_records.store(
-            callback, processor=processor, account=None, address=address, request_id=request_id
-        )
+@csrf_exempt
+def ask(request: HttpRequest, processor: str, endpoint: str = "", account_id: UUID | None = None) -> HttpResponse:
+    """One question of a processor, at the shared address or at the one of a single account."""
+    protocol = registry.PROTOCOLS[processor]
+    callback = _callback_without_body(request)
     try:
-        found = _verify(processor, callback, account_id=account_id)
-    except BadCallback as error:
-        logger.warning("a callback of %s was refused: %s", processor, error)
-        if record is not None:
-            callback_records.finish(
-                record, now=timezone.now(), verdict=Verdict.REFUSED, note=str(error), answer_status=400
-            )
-        raise
-    if record is None:
-        record = callback_records.store(
-            callback, processor=processor, account=None, address=address, request_id=request_id
-        )
-    facts = {
-        "is_verified": True,
-        "account": found.account,
-        "event_id": found.read.event_id[:200],
-        "event_type": found.read.event_type[:100],
-        "payment_id": found.payment.pk if found.payment else None,
-        "order_id": found.payment.order_id if found.payment else None,
-    }
-    cause = f"callback {found.read.event_id}"
+        callback = _callback_of(request)
+        return _sent(_answer(processor, callback, request, endpoint=endpoint, account_id=account_id))
+    except Exception:
+        # Whatever it was, it was ours, and refusal is only ever said on purpose.
+        logger.exception("a question of %s could not be answered", processor)
+        return _sent(protocol.fault(callback, endpoint, now=callback.received_at))
+
+
+@csrf_exempt
+def multicard(request: HttpRequest, account_id: UUID | None = None) -> HttpResponse:
+    """Both kinds at one address: the success callback is a question, webhooks are news."""
+    callback = _callback_without_body(request)
     try:
-        verdicts = [
-            _apply(notice, account=found.account, payment=found.payment, cause=cause, now=callback.received_at)
-            for notice in found.read.notices
-        ]
-    except DatabaseError:
-        raise  # nothing can be written either: the record stays as it was received
-    except Exception as error:
-        note = f"{type(error).__name__}: {error}"
-        callback_records.finish(
-            record, now=timezone.now(), verdict=Verdict.FAILED, note=note, answer_status=503, **facts
-        )
-        if found.payment is not None:
-            payments.schedule_question(order_id=found.payment.order_id, now=timezone.now())
-        raise
-    verdict, note = min(verdicts, key=lambda said: _STRENGTH.index(said[0]), default=(Verdict.IGNORED, ""))
-    if verdict is Verdict.UNKNOWN_REFERENCE:
-        logger.error("a verified callback of %s knows a payment that we do not: %s", processor, found.read.event_id)
-    callback_records.finish(record, now=timezone.now(), verdict=verdict, note=note, answer_status=200, **facts)
-    return record
+        callback = _callback_of(request)
+        if not multicard_adapter.is_webhook(callback):
+            return _sent(_answer("multicard", callback, request, endpoint="", account_id=account_id))
+        _tell("multicard", callback, request, account_id=account_id)
+        return _sent(multicard_adapter.accepted())
+    except BadCallback:
+        return _sent(multicard_adapter.not_noted())
+    except Exception:
+        logger.exception("a callback of multicard could not be worked on")
+        return _sent(multicard_adapter.PROTOCOL.fault(callback, "", now=callback.received_at))
 
 
-def _verify(processor: str, callback: Callback, *, account_id: UUID | None) -> _Found:
-    """Reference → payment → its account, and only that account's secrets verify. BadCallback."""
-    # The shape is read without any secret; nothing it says is believed before a secret has verified it.
-    entry = registry.get(processor)
-    blank = entry.build(AdapterConfig(mode=Mode.TEST, base_url="", credentials={}))
-    peek = blank.peek(callback)
-    payment = _find_payment(processor, peek)
-    if payment is not None:
-        if account_id is not None and payment.account_id != account_id:
-            raise BadCallback("this payment belongs to another account")
-        candidates = [payment.account]
-    else:
-        candidates = _candidates(processor, peek, account_id=account_id)
-    refusal = BadCallback("no account of ours fits this callback")
-    for account in candidates:
-        try:
-            read = accounts.adapter_for(account, now=callback.received_at).read_callback(callback)
-        except BadCallback as error:
-            refusal = error
-            continue
-        return _Found(account=account, read=read, payment=payment)
-    raise refusal
+def _tell(processor: str, callback: Callback, request: HttpRequest, *, account_id: UUID | None) -> None:
+    news.receive(
+        processor,
+        callback,
+        account_id=account_id,
+        address=client_address(request),
+        request_id=str(getattr(request, "request_id", "")),
+    )
 
 
-def _find_payment(processor: str, peek: Peek) -> Payment | None:
-    known = Payment.objects.select_related("account").filter(processor=processor)
+def _answer(
+    processor: str, callback: Callback, request: HttpRequest, *, endpoint: str, account_id: UUID | None
+) -> Reply:
+    return questions.answer(
+        registry.PROTOCOLS[processor],
+        callback,
+        processor=processor,
+        endpoint=endpoint,
+        account_id=account_id,
+        address=client_address(request),
+        request_id=str(getattr(request, "request_id", "")),
+    )
+
+
+def _callback_of(request: HttpRequest) -> Callback:
+    """The request as it came. A body above the limit is cut just behind it: the protocol finds it unreadable."""
     try:
-        by_reference = known.filter(pk=UUID(peek.reference)).first() if peek.reference else None
-    except ValueError:
-        by_reference = None
-    if by_reference is not None or not peek.processor_ref:
-        return by_reference
-    return known.filter(processor_ref=peek.processor_ref[:200]).first()
+        body = request.body
+    except RequestDataTooBig:
+        body = b" " * (MAX_BYTES + 1)
+    return _callback_without_body(request, body=body[: MAX_BYTES + 1])
 
 
-def _candidates(processor: str, peek: Peek, *, account_id: UUID | None) -> list[MerchantAccount]:
-    found = MerchantAccount.objects.filter(processor=processor).order_by("retired_at", "created_at")
-    if account_id is not None:
-        found = found.filter(pk=account_id)
-    if peek.mode is not None:
-        found = found.filter(mode=peek.mode.value)
-    return list(found[:ACCOUNTS_TRIED])
+def _callback_without_body(request: HttpRequest, *, body: bytes = b"") -> Callback:
+    return Callback(
+        body=body,
+        headers={name.lower(): value for name, value in request.headers.items()},
+        received_at=timezone.now(),
+        path=request.path,
+        method=request.method or "",
+        query=request.META.get("QUERY_STRING", ""),
+    )
 
 
-def _apply(
-    notice: Notice, *, account: MerchantAccount, payment: Payment | None, cause: str, now: datetime
-) -> tuple[CallbackRecord.Verdict, str]:
-    match notice:
-        case PaymentReport():
-            payment = payment or _payment_of(account, notice.processor_ref)
-            if payment is None:
-                return Verdict.UNKNOWN_REFERENCE, f"no payment {notice.processor_ref}"
-            moved = payments.apply_report(payment_id=payment.pk, report=notice, cause=cause, now=now)
-        case RefundReport():
-            moved_or_none = _apply_refund(notice, account=account, cause=cause, now=now)
-            if moved_or_none is None:
-                return Verdict.UNKNOWN_REFERENCE, f"refund {notice.processor_ref} of an unknown payment"
-            moved = moved_or_none
-        case DisputeReport():
-            payment = payment or _payment_of(account, notice.payment_processor_ref)
-            if payment is None:
-                return Verdict.UNKNOWN_REFERENCE, f"dispute of unknown payment {notice.payment_processor_ref}"
-            moved = disputes.apply_dispute(payment_id=payment.pk, report=notice, cause=cause, now=now)
-        case AccountChanged():
-            accounts.age_availability(account)
-            return Verdict.APPLIED, "the account's capabilities are asked again"
-        case _:
-            return Verdict.IGNORED, notice.why
-    if moved in (Moved.ALREADY_THERE, Moved.REFUSED):
-        return Verdict.NOTHING_NEW, moved.value
-    return Verdict.APPLIED, moved.value
+def _sent(reply: Reply) -> HttpResponse:
+    return HttpResponse(reply.body, status=reply.status, content_type=reply.content_type, headers=dict(reply.headers))
 
 
-def _payment_of(account: MerchantAccount, processor_ref: str) -> Payment | None:
-    if not processor_ref:
-        return None
-    return Payment.objects.filter(account=account, processor_ref=processor_ref[:200]).first()
-
-
-def _apply_refund(report: RefundReport, *, account: MerchantAccount, cause: str, now: datetime) -> Moved | None:
-    """A refund of ours by our reference or theirs, else one made in the processor's cabinet. None: not ours at all."""
-    ours = Refund.objects.filter(payment__account=account)
-    refund = None
-    try:
-        refund = ours.filter(pk=UUID(report.reference)).first() if report.reference else None
-    except ValueError:
-        logger.warning("a refund of %s carries the foreign reference %s", account.pk, report.reference[:64])
-    if refund is None:
-        refund = ours.filter(processor_ref=report.processor_ref[:200]).first()
-    if refund is not None:
-        return refunds.apply_refund_report(refund_id=refund.pk, report=report, cause=cause, now=now)
-    payment = _payment_of(account, report.payment_processor_ref)
-    if payment is None:
-        return None
-    return refunds.record_external(payment_id=payment.pk, report=report, cause=cause, now=now)
+def _questions_at(processor: str, *endpoints: str) -> list[URLPattern]:
+    """Both spellings of every address: a redirect would lose the body, and with it the payment."""
+    found = []
+    for endpoint in endpoints:
+        tail = f"/{endpoint}" if endpoint else ""
+        for slash in ("", "/"):
+            arguments = {"processor": processor, "endpoint": endpoint}
+            found.append(path(f"api/callbacks/{processor}{tail}{slash}", ask, arguments))
+            found.append(path(f"api/callbacks/{processor}/<uuid:account_id>{tail}{slash}", ask, arguments))
+    return found
 
 
 urlpatterns = [
@@ -247,4 +146,11 @@ urlpatterns = [
     path("api/callbacks/stripe/", stripe),
     path("api/callbacks/stripe/<uuid:account_id>", stripe, name="callback-stripe-account"),
     path("api/callbacks/stripe/<uuid:account_id>/", stripe),
+    path("api/callbacks/multicard", multicard),
+    path("api/callbacks/multicard/", multicard),
+    path("api/callbacks/multicard/<uuid:account_id>", multicard),
+    path("api/callbacks/multicard/<uuid:account_id>/", multicard),
+    *_questions_at("payme", ""),
+    *_questions_at("click", "", "prepare", "complete"),
+    *_questions_at("uzum", "check", "create", "confirm", "reverse", "status"),
 ]

@@ -233,6 +233,8 @@ def _payment_for(question: Create, order: Order, account: MerchantAccount, *, ca
 
 def _perform(question: Perform, *, accounts: Accounts, cause: str, now: datetime) -> Answer:
     with transaction.atomic():
+        if accounts and not registry.get(accounts[0].processor).capabilities.asks_first:
+            return _settle(question, accounts=accounts, cause=cause, now=now)
         known = _find(question.transaction_ref, accounts)
         if known is None or not _is_the_one(known, question.reference, question.our_number):
             return No(Refusal.UNKNOWN_TRANSACTION)
@@ -258,6 +260,63 @@ def _perform(question: Perform, *, accounts: Accounts, cause: str, now: datetime
         transitions.capture(payment, money=money, cause=cause, now=now)
         _write(row, state=ProcessorTransaction.State.PERFORMED, performed_at=now)
         return Done(_snapshot(row))
+
+
+# --- settle without a reservation ---------------------------------------------------------------------------------
+
+
+def _settle(question: Perform, *, accounts: Accounts, cause: str, now: datetime) -> Answer:
+    """Multicard asks once, when the buyer is debited already: a refusal sends the money back to him."""
+    found = _lock_order(question.reference, accounts)
+    payment = _try_of(found[0], accounts, question) if found else None
+    if found is None or payment is None:
+        return No(Refusal.UNKNOWN_ORDER)
+    order, _account = found
+    payment.order = order
+    told = _as_snapshot(payment, question)
+    if payment.status == Payment.Status.CAPTURED:
+        is_repeat = payment.processor_data.get("payment_uuid") == question.transaction_ref
+        return Done(told, is_repeat=True) if is_repeat else No(Refusal.ALREADY_PAID, told)
+    store = payment.processor_data.get("store_id")
+    if store and store != question.details.get("store_id", store):
+        return No(Refusal.UNKNOWN_ORDER)
+    if order.status in (Order.Status.PAID, Order.Status.REFUNDED) or siblings.is_any_paid(order):
+        return No(Refusal.ALREADY_PAID, told)
+    is_ended = order.status in (Order.Status.CANCELLED, Order.Status.EXPIRED)
+    if is_ended or payment.status not in (*Payment.OPEN, Payment.Status.DECLINED, Payment.Status.REVIEW):
+        return No(Refusal.ORDER_ENDED, told)
+    others = [other for other in _open_payments(order) if other.pk != payment.pk]
+    if payment.status == Payment.Status.REVIEW or any(_can_capture_elsewhere(other, now=now) for other in others):
+        return No(Refusal.ORDER_BUSY, told)
+    if question.money != order.money:
+        return No(Refusal.WRONG_AMOUNT, told)
+    transitions.keep_reference(payment, payment.processor_ref, question.details, now=now)
+    transitions.capture(payment, money=order.money, cause=cause, now=now)
+    return Done(told)
+
+
+def _try_of(order: Order, accounts: Accounts, question: Perform) -> Payment | None:
+    """The try that this is about: by our number where it came back, else the one that matters. Locked."""
+    tries = list(order.payments.select_for_update(of=("self",)).filter(account__in=accounts).order_by("-created_at"))
+    named = next((payment for payment in tries if str(payment.pk) == question.our_number), None)
+    if question.our_number:
+        return named
+    same = (payment for payment in tries if payment.processor_data.get("payment_uuid") == question.transaction_ref)
+    live = (payment for payment in tries if payment.status in Payment.OPEN)
+    return next(same, None) or next(live, None) or (tries[0] if tries else None)
+
+
+def _as_snapshot(payment: Payment, question: Perform) -> Snapshot:
+    return Snapshot(
+        transaction_ref=question.transaction_ref,
+        reference=question.reference,
+        our_number=str(payment.pk),
+        money=payment.money,
+        state=State.PERFORMED if payment.status == Payment.Status.CAPTURED else State.CREATED,
+        their_time=None,
+        created_at=payment.created_at,
+        performed_at=payment.captured_at,
+    )
 
 
 # --- undo ---------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ than was captured. The processor is called outside every transaction; what stays
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -350,6 +351,28 @@ def record_external(*, payment_id: UUID, report: RefundReport, cause: str, now: 
         refund_id = known.pk
         # The report is about that row now, and carries its own amount.
         return apply_refund_report(refund_id=refund_id, report=report, cause=cause, now=now)
+
+
+def record_total(*, payment_id: UUID, report: RefundReport, cause: str, now: datetime) -> Moved:
+    """The processor says that all of a payment is back: what we had asked for is done, and the rest was made there.
+
+    On a payment that was never captured here it means only that it is over.
+    """
+    with transaction.atomic():
+        payment = transitions.lock_payment(payment_id)
+        if report.mode is not None and report.mode.value != payment.order.mode:
+            return Moved.REFUSED
+        if payment.status != Payment.Status.CAPTURED:
+            return transitions.end_payment(payment, Payment.Status.CANCELLED, cause=cause, now=now)
+        moved = Moved.ALREADY_THERE
+        for asked in payment.refunds.select_for_update(of=("self",)).filter(status__in=UNSETTLED):
+            asked.payment = payment
+            moved = _succeed(asked, cause=cause, now=now)
+        left = remaining_minor(payment)
+        if left:
+            rest = replace(report, money=Money(left, payment.currency), is_total=False)
+            moved = record_external(payment_id=payment_id, report=rest, cause=cause, now=now)
+        return moved
 
 
 def _excess(payment: Payment, report: RefundReport, *, cause: str, now: datetime) -> Moved:

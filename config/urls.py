@@ -12,7 +12,6 @@ urlpatterns = [
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("", include("checkout.callbacks")),
-    path("", include("checkout.asking")),
     path("", include("checkout.api.urls")),
     path("", include("checkout.pages.urls")),
 ]

@@ -1,13 +1,15 @@
 """The processors that are built in. A new one is one file in `adapters/` and one line here."""
 
 from gateway.adapter import Processor
-from gateway.adapters import payme, stripe
+from gateway.adapters import multicard, payme, stripe
 from gateway.questions import AskingProtocol
 
-PROCESSORS: dict[str, Processor] = {processor.slug: processor for processor in (stripe.PROCESSOR, payme.PROCESSOR)}
+PROCESSORS: dict[str, Processor] = {
+    processor.slug: processor for processor in (stripe.PROCESSOR, multicard.PROCESSOR, payme.PROCESSOR)
+}
 
 # Those that ask us first, and the protocol they speak.
-PROTOCOLS: dict[str, AskingProtocol] = {"payme": payme.PROTOCOL}
+PROTOCOLS: dict[str, AskingProtocol] = {"multicard": multicard.PROTOCOL, "payme": payme.PROTOCOL}
 
 
 def get(slug: str) -> Processor:

@@ -158,7 +158,10 @@ class RefundRef:
 
 @dataclass(frozen=True, slots=True)
 class RefundReport:
-    """What a processor says about one refund. `reference` is empty for one made in its own cabinet."""
+    """What a processor says about one refund. `reference` is empty for one made in its own cabinet.
+
+    `is_total`: it speaks of the payment, all of which is back now, whatever went back in parts before.
+    """
 
     reference: str
     processor_ref: str
@@ -168,6 +171,7 @@ class RefundReport:
     mode: Mode | None = None
     failure: Failure | None = None
     occurred_at: datetime | None = None
+    is_total: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,7 @@ def read(said: Said, model: Json | None, *, mode: Mode) -> CallbackRead:
             outcome=RefundOutcome.SUCCEEDED,
             payment_uuid=said.uuid,
             money=reading.money_of(model.get("payment_amount")),
+            is_total=True,
         )
     else:
         notice = reading.payment_report(model, mode=mode)

@@ -63,6 +63,7 @@ def refund_report(
     reference: str = "",
     processor_ref: str = "",
     money: Money | None = None,
+    is_total: bool = False,
 ) -> RefundReport:
     """A refund has no id of its own at Multicard; of a whole payment there can be one only."""
     return RefundReport(
@@ -73,6 +74,7 @@ def refund_report(
         money=money,
         mode=mode,
         occurred_at=time_of(text(model, "refund_time")),
+        is_total=is_total,
     )
 
 

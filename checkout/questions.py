@@ -1,7 +1,6 @@
-"""The addresses where processors ask first (Payme, Click, Uzum, Multicard): read, decide, answer in their form.
+"""Questions of the processors that ask first: verified with the right accounts' credentials, decided, answered.
 
-Nothing but the protocol's own words leaves here: no redirect, no CSRF, no HTML, and for every fault of ours,
-the database's included, its "ask again".
+What leaves here are the protocol's own words; a fault of ours is the caller's to turn into its "ask again".
 """
 
 import logging
@@ -9,23 +8,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
-from django.urls import path
 from django.utils import timezone
-from django.views.decorators.csrf import csrf_exempt
 
 from checkout import callback_records, decisions
 from checkout.models import CallbackRecord, Order
-from gateway import registry
 from gateway.questions import AskingProtocol, Done, No, ProtocolFault, Question, Reply
 from gateway.types import Callback
 from providers import accounts
-from providers.addresses import client_address
 from providers.models import MerchantAccount
 
 logger = logging.getLogger(__name__)
 Verdict = CallbackRecord.Verdict
-MAX_BYTES = 512 * 1024
 ACCOUNTS_TRIED = 50
 
 
@@ -40,52 +33,7 @@ class _Told:
     found: list[MerchantAccount] = field(default_factory=list)
 
 
-@csrf_exempt
-def ask(request: HttpRequest, processor: str, endpoint: str = "", account_id: UUID | None = None) -> HttpResponse:
-    """One question of a processor, at the shared address or at the one of a single account."""
-    now = timezone.now()
-    protocol = registry.PROTOCOLS[processor]
-    callback = Callback(
-        body=b"",
-        headers={name.lower(): value for name, value in request.headers.items()},
-        received_at=now,
-        path=request.path,
-        method=request.method or "",
-        query=request.META.get("QUERY_STRING", ""),
-    )
-    try:
-        callback = _with_body(callback, request)
-        reply = _answer(
-            protocol,
-            callback,
-            processor=processor,
-            endpoint=endpoint,
-            account_id=account_id,
-            address=client_address(request),
-            request_id=str(getattr(request, "request_id", "")),
-        )
-    except Exception:
-        # Whatever it was, it was ours, and refusal is only ever said on purpose.
-        logger.exception("a question of %s could not be answered", processor)
-        reply = protocol.fault(callback, endpoint, now=now)
-    return HttpResponse(reply.body, status=reply.status, content_type=reply.content_type, headers=dict(reply.headers))
-
-
-def _with_body(callback: Callback, request: HttpRequest) -> Callback:
-    body = request.body
-    if len(body) > MAX_BYTES:
-        body = body[: MAX_BYTES + 1]  # cut: the protocol finds it unreadable and says so in its own words
-    return Callback(
-        body=body,
-        headers=callback.headers,
-        received_at=callback.received_at,
-        path=callback.path,
-        method=callback.method,
-        query=callback.query,
-    )
-
-
-def _answer(
+def answer(
     protocol: AskingProtocol,
     callback: Callback,
     *,
@@ -95,6 +43,7 @@ def _answer(
     address: str,
     request_id: str,
 ) -> Reply:
+    """One question, stored before any work. Every exception that leaves here is ours."""
     record = None
     if not callback_records.is_over_budget(address):
         record = callback_records.store(
@@ -194,22 +143,3 @@ def _order_id(question: Question | None) -> UUID | None:
         return UUID(str(getattr(question, "reference", "")).strip())
     except ValueError:
         return None
-
-
-def _addresses(processor: str, *endpoints: str) -> list[object]:
-    """Both spellings of every address: a redirect would lose the body, and with it the payment."""
-    found: list[object] = []
-    for endpoint in endpoints:
-        tail = f"/{endpoint}" if endpoint else ""
-        for slash in ("", "/"):
-            arguments = {"processor": processor, "endpoint": endpoint}
-            found.append(path(f"api/callbacks/{processor}{tail}{slash}", ask, arguments))
-            found.append(path(f"api/callbacks/{processor}/<uuid:account_id>{tail}{slash}", ask, arguments))
-    return found
-
-
-urlpatterns = [
-    *_addresses("payme", ""),
-    *_addresses("click", "", "prepare", "complete"),
-    *_addresses("uzum", "check", "create", "confirm", "reverse", "status"),
-]

@@ -1,0 +1,220 @@
+"""What a processor tells us, in a callback that wants no answer but "received": stored, verified with the right
+account's secret, applied. Processors that ask are answered in questions.py.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import DatabaseError
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from checkout import callback_records, disputes, payments, refunds
+from checkout.models import CallbackRecord, Payment, Refund
+from checkout.transitions import Moved
+from gateway import registry
+from gateway.adapter import AdapterConfig
+from gateway.errors import BadCallback
+from gateway.types import (
+    AccountChanged,
+    Callback,
+    CallbackRead,
+    DisputeReport,
+    Mode,
+    Notice,
+    PaymentReport,
+    Peek,
+    RefundReport,
+)
+from providers import accounts
+from providers.models import MerchantAccount
+
+logger = logging.getLogger(__name__)
+Verdict = CallbackRecord.Verdict
+# Without a reference of ours, so many accounts' secrets are tried; a hub with more gives them own addresses.
+ACCOUNTS_TRIED = 50
+# From the strongest: the verdict of a callback with several notices is the first of these.
+_STRENGTH = [Verdict.APPLIED, Verdict.UNKNOWN_REFERENCE, Verdict.NOTHING_NEW, Verdict.IGNORED]
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a verified callback was matched with."""
+
+    account: MerchantAccount
+    read: CallbackRead
+    payment: Payment | None
+
+
+def receive(
+    processor: str, callback: Callback, *, account_id: UUID | None, address: str, request_id: str
+) -> CallbackRecord | None:
+    """Store, verify and apply one callback. BadCallback when it is to be refused; nothing has changed then.
+
+    None when its address has used up its budget of unverified callbacks and this one is no better.
+    """
+    record = None
+    if not callback_records.is_over_budget(address):
+        record = callback_records.store(
+            callback, processor=processor, account=None, address=address, request_id=request_id
+        )
+    try:
+        found = _verify(processor, callback, account_id=account_id)
+    except BadCallback as error:
+        logger.warning("a callback of %s was refused: %s", processor, error)
+        if record is not None:
+            callback_records.finish(
+                record, now=timezone.now(), verdict=Verdict.REFUSED, note=str(error), answer_status=400
+            )
+        raise
+    if record is None:
+        record = callback_records.store(
+            callback, processor=processor, account=None, address=address, request_id=request_id
+        )
+    facts = {
+        "is_verified": True,
+        "account": found.account,
+        "event_id": found.read.event_id[:200],
+        "event_type": found.read.event_type[:100],
+        "payment_id": found.payment.pk if found.payment else None,
+        "order_id": found.payment.order_id if found.payment else None,
+    }
+    cause = f"callback {found.read.event_id}"
+    try:
+        verdicts = [
+            _apply(notice, account=found.account, payment=found.payment, cause=cause, now=callback.received_at)
+            for notice in found.read.notices
+        ]
+    except DatabaseError:
+        raise  # nothing can be written either: the record stays as it was received
+    except Exception as error:
+        note = f"{type(error).__name__}: {error}"
+        callback_records.finish(
+            record, now=timezone.now(), verdict=Verdict.FAILED, note=note, answer_status=503, **facts
+        )
+        if found.payment is not None:
+            payments.schedule_question(order_id=found.payment.order_id, now=timezone.now())
+        raise
+    verdict, note = min(verdicts, key=lambda said: _STRENGTH.index(said[0]), default=(Verdict.IGNORED, ""))
+    if verdict is Verdict.UNKNOWN_REFERENCE:
+        logger.error("a verified callback of %s knows a payment that we do not: %s", processor, found.read.event_id)
+    callback_records.finish(record, now=timezone.now(), verdict=verdict, note=note, answer_status=200, **facts)
+    return record
+
+
+def _verify(processor: str, callback: Callback, *, account_id: UUID | None) -> _Found:
+    """Reference → payment → its account, and only that account's secrets verify. BadCallback."""
+    # The shape is read without any secret; nothing it says is believed before a secret has verified it.
+    entry = registry.get(processor)
+    blank = entry.build(AdapterConfig(mode=Mode.TEST, base_url="", credentials={}))
+    peek = blank.peek(callback)
+    payment = _find_payment(processor, peek)
+    if payment is not None:
+        if account_id is not None and payment.account_id != account_id:
+            raise BadCallback("this payment belongs to another account")
+        candidates = [payment.account]
+    else:
+        candidates = _candidates(processor, peek, account_id=account_id)
+    refusal = BadCallback("no account of ours fits this callback")
+    for account in candidates:
+        try:
+            read = accounts.adapter_for(account, now=callback.received_at).read_callback(callback)
+        except BadCallback as error:
+            refusal = error
+            continue
+        return _Found(account=account, read=read, payment=payment)
+    raise refusal
+
+
+def _find_payment(processor: str, peek: Peek) -> Payment | None:
+    """By our reference, which is the payment's id or, at some processors, the order's; else by theirs."""
+    known = Payment.objects.select_related("account").filter(processor=processor)
+    try:
+        reference = UUID(peek.reference) if peek.reference else None
+    except ValueError:
+        reference = None
+    if reference is not None:
+        found = known.filter(pk=reference).first() or _try_of_order(known.filter(order=reference), peek)
+        if found is not None:
+            return found
+    return known.filter(processor_ref=peek.processor_ref[:200]).first() if peek.processor_ref else None
+
+
+def _try_of_order(tries: QuerySet[Payment], peek: Peek) -> Payment | None:
+    """Of an order's tries the one that this is about: by the processor's own id of it, else the one that matters."""
+    found = list(tries.order_by("-created_at"))
+    for payment in found:
+        if peek.processor_ref and peek.processor_ref in (
+            payment.processor_ref,
+            payment.processor_data.get("payment_uuid"),
+        ):
+            return payment
+    return next((payment for payment in found if payment.status in Payment.OPEN), found[0] if found else None)
+
+
+def _candidates(processor: str, peek: Peek, *, account_id: UUID | None) -> list[MerchantAccount]:
+    found = MerchantAccount.objects.filter(processor=processor).order_by("retired_at", "created_at")
+    if account_id is not None:
+        found = found.filter(pk=account_id)
+    if peek.mode is not None:
+        found = found.filter(mode=peek.mode.value)
+    return list(found[:ACCOUNTS_TRIED])
+
+
+def _apply(
+    notice: Notice, *, account: MerchantAccount, payment: Payment | None, cause: str, now: datetime
+) -> tuple[CallbackRecord.Verdict, str]:
+    match notice:
+        case PaymentReport():
+            payment = payment or _payment_of(account, notice.processor_ref)
+            if payment is None:
+                return Verdict.UNKNOWN_REFERENCE, f"no payment {notice.processor_ref}"
+            moved = payments.apply_report(payment_id=payment.pk, report=notice, cause=cause, now=now)
+        case RefundReport():
+            moved_or_none = _apply_refund(notice, account=account, payment=payment, cause=cause, now=now)
+            if moved_or_none is None:
+                return Verdict.UNKNOWN_REFERENCE, f"refund {notice.processor_ref} of an unknown payment"
+            moved = moved_or_none
+        case DisputeReport():
+            payment = payment or _payment_of(account, notice.payment_processor_ref)
+            if payment is None:
+                return Verdict.UNKNOWN_REFERENCE, f"dispute of unknown payment {notice.payment_processor_ref}"
+            moved = disputes.apply_dispute(payment_id=payment.pk, report=notice, cause=cause, now=now)
+        case AccountChanged():
+            accounts.age_availability(account)
+            return Verdict.APPLIED, "the account's capabilities are asked again"
+        case _:
+            return Verdict.IGNORED, notice.why
+    if moved in (Moved.ALREADY_THERE, Moved.REFUSED):
+        return Verdict.NOTHING_NEW, moved.value
+    return Verdict.APPLIED, moved.value
+
+
+def _payment_of(account: MerchantAccount, processor_ref: str) -> Payment | None:
+    if not processor_ref:
+        return None
+    return Payment.objects.filter(account=account, processor_ref=processor_ref[:200]).first()
+
+
+def _apply_refund(
+    report: RefundReport, *, account: MerchantAccount, payment: Payment | None, cause: str, now: datetime
+) -> Moved | None:
+    """A refund of ours by our reference or theirs, else one made in the processor's cabinet. None: not ours at all."""
+    ours = Refund.objects.filter(payment__account=account)
+    refund = None
+    try:
+        refund = ours.filter(pk=UUID(report.reference)).first() if report.reference else None
+    except ValueError:
+        logger.warning("a refund of %s carries the foreign reference %s", account.pk, report.reference[:64])
+    if refund is None:
+        refund = ours.filter(processor_ref=report.processor_ref[:200]).first()
+    if refund is None and report.is_total and payment is not None:
+        return refunds.record_total(payment_id=payment.pk, report=report, cause=cause, now=now)
+    if refund is not None:
+        return refunds.apply_refund_report(refund_id=refund.pk, report=report, cause=cause, now=now)
+    payment = _payment_of(account, report.payment_processor_ref) or payment
+    if payment is None:
+        return None
+    return refunds.record_external(payment_id=payment.pk, report=report, cause=cause, now=now)
