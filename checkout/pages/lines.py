@@ -1,6 +1,8 @@
 """What was bought, line by line, as a page shows it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from checkout import display
 from checkout.models import Order
@@ -11,21 +13,30 @@ SHOWN_LINES = 3  # before paying; the receipt has all of them
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`Plov × 2`, the price of one where there are several, the total. All formatted."""
+    """`Plov × 2`, the price of one where it is wanted and there are several, the total. All formatted."""
 
     what: str
     each: str
     total: str
 
 
-def lines_of(order: Order, lang: str, *, at_most: int | None = None) -> list[Line]:
+def first_lines(order: Order, lang: str) -> list[Line]:
+    """Enough to know the order again; none where one line says it all (`what_of`)."""
+    return _lines(order.items[:SHOWN_LINES], order.currency, lang, with_price=False) if len(order.items) > 1 else []
+
+
+def all_lines(order: Order, lang: str) -> list[Line]:
+    return _lines(order.items, order.currency, lang, with_price=True)
+
+
+def _lines(items: Sequence[Mapping[str, Any]], currency: str, lang: str, *, with_price: bool) -> list[Line]:
     return [
         Line(
             what=name_and_quantity(line["name"], line["qty"], lang),
-            each=display.money(Money(line["price"], order.currency), lang) if line["qty"] > 1 else "",
-            total=display.money(Money(line["total"], order.currency), lang),
+            each=display.money(Money(line["price"], currency), lang) if with_price and line["qty"] > 1 else "",
+            total=display.money(Money(line["total"], currency), lang),
         )
-        for line in order.items[:at_most]
+        for line in items
     ]
 
 

@@ -17,7 +17,7 @@ from checkout import display, receipts, sellers, wording
 from checkout.models import Order
 from checkout.pages import language, site
 from checkout.pages.answer import page, private
-from checkout.pages.lines import Line, lines_of, what_of
+from checkout.pages.lines import Line, all_lines, what_of
 from checkout.pages.qr import qr_svg
 from checkout.pages.sheet import size_of
 from gateway.money import Money
@@ -104,7 +104,7 @@ def paper_of(receipt: receipts.Receipt, lang: str) -> Paper:
         method=wording.method_name(payment.method, payment.processor),
         card=receipt.card,
         what=what_of(order, lang),
-        lines=lines_of(order, lang),
+        lines=all_lines(order, lang),
         order_id=str(order.pk),
         sellers_number=order.external_id,
         processors_number=payment.processor_ref,

@@ -15,7 +15,7 @@ from checkout.models import Order, Payment
 from checkout.pages import language
 from checkout.pages.device import is_phone
 from checkout.pages.in_app import InApp, has_page, in_app_of
-from checkout.pages.lines import SHOWN_LINES, Line, lines_of, what_of
+from checkout.pages.lines import SHOWN_LINES, Line, first_lines, what_of
 from checkout.payments import READ_ASKS_EVERY, Offer, offers_for
 from checkout.statuses import PageState, can_be_paid, page_state
 from checkout.wording import Facts, Notice, Words
@@ -143,6 +143,10 @@ class Sheet:
         return self.state.is_final
 
     @property
+    def shows_in_app(self) -> bool:
+        return self.in_app is not None and not self.is_choosing and self.notice is None
+
+    @property
     def shows_ways(self) -> bool:
         return bool(self.ways) and (self.state != PageState.WAITING or self.is_choosing)
 
@@ -222,7 +226,7 @@ def sheet_of(
         amount_size=size_of(facts.amount),
         what=what_of(order, lang),
         unit_price=_unit_price(order, lang),
-        lines=lines_of(order, lang, at_most=SHOWN_LINES) if len(order.items) > 1 else [],
+        lines=first_lines(order, lang),
         more_lines=wording.and_more(len(order.items) - SHOWN_LINES, lang),
         order_id=str(order.pk),
         deadline=order.expires_at if state in (PageState.READY, PageState.WAITING) else None,
