@@ -1,0 +1,1 @@
+from tests.asking import asking_lab, marketplace  # noqa: F401  (fixtures)
