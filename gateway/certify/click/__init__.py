@@ -15,6 +15,6 @@ NEED_CANCEL = (ours.ended_while_paying,)
 
 
 def run(target: Target) -> Iterator[Scenario]:
-    """The whole list: `urls` with prepare and complete, or {"": their common part}; `credentials` serviceId, secretKey."""
+    """The whole list: `urls` with prepare and complete, or {"": their common part}; `credentials` as registered."""
     cases = [case for case in CASES if target.cancel_order is not None or case.play not in NEED_CANCEL]
     return played(cases, lambda: Talk(target), target=target)
