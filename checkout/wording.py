@@ -66,7 +66,7 @@ class Facts:
     is_wallet: bool = False  # on either, as the buyer's machine opens it
     is_card: bool = False  # on a page where a card's number is entered
     is_in_app: bool = False  # the buyer finds the order in an app by its number
-    is_found: bool = False  # and did: the app waits for a word
+    is_found: bool = False  # the processor has found the order and begun: money may be on its way
     minutes: int = 0  # how long it waits
     is_paid_elsewhere: bool = False  # the same thing was paid under another link
 
@@ -132,8 +132,10 @@ def _waiting(facts: Facts) -> Words:
             title=_("Waiting for your payment"),
             heading=_("Finish the payment in %(method)s") % _names(facts),
             tone="info",
-            happened=_("Its page or its app may be open already. This page updates by itself."),
-            money=_("No money has been taken yet."),
+            happened=_("%(method)s has begun the payment. This page updates by itself.") % _names(facts)
+            if facts.is_found
+            else _("Its page or its app may be open already. This page updates by itself."),
+            money=_maybe_confirmed() if facts.is_found else _("No money has been taken yet."),
         )
     if not facts.is_app:
         return Words(
@@ -159,8 +161,10 @@ def _waiting_in_app(facts: Facts) -> Words:
             heading=_("Confirm the payment in the %(method)s app") % _names(facts),
             tone="info",
             happened=_("The app has found your order. This page updates by itself."),
-            money=_("No money has been taken yet."),
-            next_step=_("Confirm within %(minutes)s minutes. If they pass, nothing is taken and you can start again.")
+            money=_maybe_confirmed(),
+            next_step=_(
+                "Confirm within %(minutes)s minutes. After that it cannot be paid, and you can start again here."
+            )
             % _names(facts),
         )
     return Words(
@@ -170,6 +174,11 @@ def _waiting_in_app(facts: Facts) -> Words:
         happened=_("This page updates by itself as soon as the app tells us."),
         money=_("No money has been taken yet."),
     )
+
+
+def _maybe_confirmed() -> str:
+    """Uzum and Click debit before they ask us to complete: "no money was taken" would not always be true here."""
+    return _("Confirmed already? Then do not pay again: the answer is on its way.")
 
 
 def _processing(facts: Facts) -> Words:

@@ -36,7 +36,7 @@ def in_app_of(order: Order, payment: Payment | None, *, request: HttpRequest) ->
     entry = registry.get(payment.processor)
     app_url = payment.pay_mobile_url if urlsplit(payment.pay_mobile_url).scheme not in _NEVER else ""
     web_url = payment.pay_url if urlsplit(payment.pay_url).scheme in ("http", "https") else ""
-    is_found = bool(payment.processor_ref)
+    is_found = was_found(payment)
     return InApp(
         app=entry.name,
         number=str(order.pk),
@@ -47,6 +47,12 @@ def in_app_of(order: Order, payment: Payment | None, *, request: HttpRequest) ->
         minutes=entry.capabilities.reservation_seconds // 60,
         is_phone=is_phone(request),
     )
+
+
+def was_found(payment: Payment) -> bool:
+    """A processor that asks first has the order under an id of its own: it has begun, and may debit before it ends."""
+    entry = registry.PROCESSORS.get(payment.processor)
+    return entry is not None and entry.capabilities.asks_first and bool(payment.processor_ref)
 
 
 def has_page(processor: str) -> bool:

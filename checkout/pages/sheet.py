@@ -14,7 +14,7 @@ from checkout import display, sellers, siblings, wording
 from checkout.models import Order, Payment
 from checkout.pages import language
 from checkout.pages.device import is_phone
-from checkout.pages.in_app import InApp, has_page, in_app_of
+from checkout.pages.in_app import InApp, has_page, in_app_of, was_found
 from checkout.pages.lines import SHOWN_LINES, Line, first_lines, what_of
 from checkout.payments import READ_ASKS_EVERY, Offer, offers_for
 from checkout.statuses import PageState, can_be_paid, page_state
@@ -118,6 +118,7 @@ class Sheet:
     open_again_url: str = ""
     opens_again_in_app: bool = False
     in_app: InApp | None = None
+    is_found: bool = False  # the processor has begun with it: the buyer may have confirmed
     can_be_cancelled: bool = False
     leads_back: bool = False  # after a cancel
     back_url: str = ""  # the provider's own page, by the state
@@ -191,6 +192,7 @@ def sheet_of(
     refunded = display.money(Money(order.refunded_minor, order.currency), lang) if order.refunded_minor else ""
     method = _method_of(payment, offers, pressed if notice else "")
     in_app = in_app_of(order, payment, request=request) if state == PageState.WAITING else None
+    is_found = state == PageState.WAITING and payment is not None and was_found(payment)
     subject = payment.processor if payment else offers[0].processor if offers else ""
     facts = Facts(
         seller=seller,
@@ -206,7 +208,7 @@ def sheet_of(
         is_wallet=_is_wallet(subject),
         is_card=wording.is_card(subject),
         is_in_app=in_app is not None,
-        is_found=in_app is not None and in_app.is_found,
+        is_found=is_found,
         minutes=in_app.minutes if in_app else 0,
         is_paid_elsewhere=state == PageState.CANCELLED and siblings.is_any_paid(order),
     )
@@ -239,6 +241,7 @@ def sheet_of(
         open_again_url=_open_again_url(request, payment) if state == PageState.WAITING and not in_app else "",
         opens_again_in_app=facts.is_app,
         in_app=in_app,
+        is_found=is_found,
         can_be_cancelled=look.can_be_cancelled,
         leads_back=look.can_be_cancelled and not back_url and bool(_back_url(order, PageState.CANCELLED)),
         back_url=back_url,
@@ -247,7 +250,7 @@ def sheet_of(
         and not refunded
         and not facts.is_paid_elsewhere
         and state in (PageState.PAID, PageState.CANCELLED),
-        reload_seconds=_RELOAD_WHILE_READING_SECONDS if in_app else _RELOAD_SECONDS.get(state, 0),
+        reload_seconds=_reload_seconds(state, is_reading=in_app is not None and not is_found),
         is_returned="returned" in request.GET,
         here=address + carried,
         pay_url=reverse("checkout:pay", args=[order.token]) + carried,
@@ -256,6 +259,10 @@ def sheet_of(
         carried=carried,
         support_email=settings.SUPPORT_EMAIL,
     )
+
+
+def _reload_seconds(state: PageState, *, is_reading: bool) -> int:
+    return _RELOAD_WHILE_READING_SECONDS if is_reading else _RELOAD_SECONDS.get(state, 0)
 
 
 def _method_of(payment: Payment | None, offers: list[Offer], pressed: str) -> str:

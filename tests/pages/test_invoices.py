@@ -106,6 +106,13 @@ def test_a_named_processor_that_waits_leads_back_to_its_page(see, client, proces
     assert order.payments.get().pay_url in answer.content.decode()
 
 
+def test_once_payme_has_begun_the_page_does_not_say_that_no_money_was_taken(see, press, client, processors):
+    order = invoices.in_payme(client, processors)
+    invoices.payme_reserves(client, order)
+    assert "Payme has begun the payment. This page updates by itself. Confirmed already?" in see(order).text
+    assert "If you have confirmed it already, the money is returned." in see(order, "/cancel").text
+
+
 def test_pay_leads_to_the_chosen_processor(press, client, processors):
     order = invoices.choice(client, processors)
     answer = press(order, "pay", processor="payme")
@@ -276,7 +283,8 @@ def test_once_the_app_has_found_the_order_the_page_says_so_and_shows_no_code(see
     assert client.get(f"/checkout/o/{order.token}/status").json()["version"] != before
     answer = see(order)
     assert "Confirm the payment in the Uzum Bank app The app has found your order." in answer.text
-    assert "Confirm within 30 minutes." in answer.text
+    assert "Confirmed already? Then do not pay again: the answer is on its way. Confirm within 30" in answer.text
+    assert "No money" not in answer.text  # Uzum debits before it asks us to confirm
     assert "Scan it" not in answer.text and str(order.pk) in answer.text
 
 
