@@ -1,15 +1,21 @@
 """The processors that are built in. A new one is one file in `adapters/` and one line here."""
 
 from gateway.adapter import Processor
-from gateway.adapters import multicard, payme, stripe
+from gateway.adapters import click, multicard, payme, stripe, uzum
 from gateway.questions import AskingProtocol
 
 PROCESSORS: dict[str, Processor] = {
-    processor.slug: processor for processor in (stripe.PROCESSOR, multicard.PROCESSOR, payme.PROCESSOR)
+    processor.slug: processor
+    for processor in (stripe.PROCESSOR, multicard.PROCESSOR, click.PROCESSOR, payme.PROCESSOR, uzum.PROCESSOR)
 }
 
 # Those that ask us first, and the protocol they speak.
-PROTOCOLS: dict[str, AskingProtocol] = {"multicard": multicard.PROTOCOL, "payme": payme.PROTOCOL}
+PROTOCOLS: dict[str, AskingProtocol] = {
+    "multicard": multicard.PROTOCOL,
+    "click": click.PROTOCOL,
+    "payme": payme.PROTOCOL,
+    "uzum": uzum.PROTOCOL,
+}
 
 
 def get(slug: str) -> Processor:
