@@ -7,10 +7,8 @@ import hashlib
 import hmac
 import itertools
 import json
-import re
 import time
 from dataclasses import dataclass, field
-from urllib.parse import urljoin
 
 import pytest
 import requests
@@ -60,7 +58,7 @@ class Marketplace:
         credentials = credentials or CREDENTIALS[slug]
         body = {"source": SOURCE, "businessId": business, "provider": slug, "credentials": credentials}
         account = self.api("POST", "/api/merchants", body)
-        self.lab.control(f"/{slug}/accounts", **DESKS[slug].in_lab(credentials, account["callbackUrl"]))
+        self.lab.control(f"/{slug}/accounts", **self.desk(slug).in_lab(credentials, account["callbackUrl"]))
         self.accounts[slug] = account["id"]
         return account
 
@@ -77,6 +75,11 @@ class Marketplace:
 
     def cancel(self, invoice, *, expect=200):
         return self.api("POST", f"/api/invoices/{invoice['id']}/cancel", {}, expect=expect)
+
+    def cancel_whatever(self, invoice):
+        """The HTTP status."""
+        path = f"{self.url}/api/invoices/{invoice['id']}/cancel"
+        return requests.post(path, json={}, headers={"x-api-key": SERVICE_KEY}, timeout=30).status_code
 
     def refund(self, invoice, amount=None, *, expect=200, **more):
         body = {"invoiceId": invoice["id"], **({"amount": amount} if amount else {}), **more}
@@ -123,54 +126,157 @@ class Marketplace:
     def fault(self, kind, **order):
         return self.lab.control("/faults", kind=kind, **order)
 
-    def settled(self, slug):
-        """Nobody talks any more; waiting for a later try does not count."""
-        assert self.lab.control(f"/{slug}/idle?timeout=20", "GET")["idle"] is True
+    def faults_have_struck(self):
+        rows = self.lab.control("/faults", "GET")["faults"]
+        assert all(row["used"] == row["times"] for row in rows), rows
 
-    def lab_payments(self, slug, invoice):
-        return DESKS[slug].payments(self.lab, invoice)
-
-    def lab_payment(self, slug, invoice):
-        return self.lab_payments(slug, invoice)[0]
-
-    def act(self, slug, invoice, outcome, **more):
-        """What the processor's people do with the latest try."""
-        payment = self.lab_payment(slug, invoice)
-        return self.lab.control(f"/{slug}/payments/{payment['id']}/act", outcome=outcome, **more)
+    def desk(self, slug):
+        return DESKS[slug](self.lab)
 
     def buyer(self, slug, invoice, outcome="approve"):
         """Opens the processor's page, sees the amount, presses a button. The answer, redirects not followed."""
-        address = DESKS[slug].page_of(self.lab, invoice)
+        address = self.desk(slug).page_of(invoice)
         page = requests.get(address, timeout=20)
-        if page.status_code != 200:
+        if page.status_code != 200 or '<button name="outcome" value="approve">' not in page.text:
             return page
-        assert '<button name="outcome" value="approve">' in page.text
-        action = re.search(r'<form method="post"[^>]*action="([^"]+)"', page.text)
-        return requests.post(
-            urljoin(address, action[1]) if action else address, data={"outcome": outcome}, timeout=30,
-            allow_redirects=False,
-        )  # fmt: skip
-
-    def violations(self, slug):
-        """Everything of which the simulator says that no real processor would have taken it."""
-        rows = self.lab.control(f"/{slug}/calls", "GET")["calls"]
-        found = [f"{row.get('method') or row.get('endpoint')}: {text}" for row in rows for text in row["violations"]]
-        payments = self.lab.control(f"/{slug}/payments", "GET")["payments"]
-        return found + [text for row in payments for text in row["violations"]]
+        return requests.post(address, data={"outcome": outcome}, timeout=30, allow_redirects=False)
 
 
-class Payme:
+class Desk:
+    """A processor's room in the lab, for one test."""
+
+    slug = ""
+    steps = {}  # what it asks: is it payable, reserve, settle
+    paid, given_back = "paid", "refunded"  # its own words for a payment
+    refunds_by_api = False
+
+    def __init__(self, lab):
+        self.lab = lab
+
     def in_lab(self, credentials, callback_url):
         return {**credentials, "callback_url": callback_url}
 
-    def page_of(self, lab, invoice):
+    def get(self, path):
+        return self.lab.control(f"/{self.slug}{path}", "GET")
+
+    def page_of(self, invoice):
         return invoice["checkoutUrl"]
 
-    def payments(self, lab, invoice):
-        return lab.control(f"/payme/payments?order_id={invoice['id']}", "GET")["payments"]
+    def payments(self, invoice):
+        """Newest first."""
+        return self.get(f"/payments?order_id={invoice['id']}")["payments"]
+
+    def latest(self, invoice):
+        return self.payments(invoice)[0]
+
+    def settled(self):
+        """Nobody talks any more; what waits for a later try does not count."""
+        assert self.get("/idle?timeout=20")["idle"] is True
+
+    def wait_for(self, invoice, status, seconds=15.0):
+        end = time.monotonic() + seconds
+        while (found := self.latest(invoice)["status"]) != status:
+            assert time.monotonic() < end, f"{found} instead of {status}"
+            time.sleep(0.05)
+
+    def wait_over(self, invoice, seconds=15.0):
+        """Until the latest try waits for nothing any more."""
+        end = time.monotonic() + seconds
+        while self.latest(invoice)["status"] in {"waiting", "paying", "prepared", "confirming", "progress", "billing"}:
+            assert time.monotonic() < end, self.latest(invoice)
+            time.sleep(0.05)
+
+    def act(self, invoice, outcome, **more):
+        """What the processor's people do with the latest try."""
+        self.lab.control(f"/{self.slug}/payments/{self.latest(invoice)['id']}/act", outcome=outcome, **more)
+
+    def settle(self, invoice):
+        """The processor takes up a payment that it had left lying."""
+        raise NotImplementedError
+
+    def refund_in_cabinet(self, invoice):
+        self.act(invoice, "refund")
+
+    def gave_back(self, invoice):
+        """Tiyin."""
+        return sum(row["amount"] for row in self.payments(invoice) if row["status"] == self.given_back)
+
+    def violations(self):
+        """Everything of which the simulator says that no real processor would have taken it."""
+        rows = self.get("/calls")["calls"]
+        found = [f"{row.get('fault')}: {text}" for row in rows for text in row["violations"]]
+        return found + [text for row in self.get("/payments")["payments"] for text in row["violations"]]
 
 
-DESKS = {"payme": Payme()}
+class Payme(Desk):
+    slug = "payme"
+    steps = {"check": "CheckPerformTransaction", "reserve": "CreateTransaction", "settle": "PerformTransaction"}
+
+    def settle(self, invoice):
+        self.act(invoice, "perform")
+
+    def violations(self):
+        books = self.lab.control("/payme/statement", merchantId=CREDENTIALS["payme"]["merchantId"])
+        return super().violations() + books["violations"]
+
+
+class Click(Desk):
+    slug = "click"
+    steps = {"reserve": "prepare", "settle": "complete"}
+    given_back = "reversed"
+    refunds_by_api = True
+
+    def payments(self, invoice):
+        return self.get(f"/payments?merchant_trans_id={invoice['id']}")["payments"]
+
+    def settle(self, invoice):
+        self.act(invoice, "complete")
+
+    def refund_in_cabinet(self, invoice):
+        self.act(invoice, "reverse")
+
+    def gave_back(self, invoice):
+        return sum(row["reversed_minor"] for row in self.payments(invoice))
+
+
+class Uzum(Desk):
+    slug = "uzum"
+    steps = {"check": "check", "reserve": "create", "settle": "confirm"}
+
+    def page_of(self, invoice):
+        return f"{self.lab.url}/uzum/pay?{invoice['deeplink'].partition('?')[2]}"
+
+    def settle(self, invoice):
+        self.act(invoice, "confirm")
+
+
+class Multicard(Desk):
+    slug = "multicard"
+    steps = {"settle": "callback"}
+    paid, given_back = "success", "revert"
+    refunds_by_api = True
+
+    def in_lab(self, credentials, callback_url):
+        return {**credentials, "webhook_url": callback_url}
+
+    def payments(self, invoice):
+        rows = self.get(f"/payments?invoice_id={invoice['id']}")["payments"]
+        return [{**row, "id": row["uuid"]} for row in rows]
+
+    def settled(self):
+        assert self.lab.control("/idle?timeout=20", "GET")["idle"] is True
+
+    def settle(self, invoice):
+        self.act(invoice, "ask")
+
+    def refund_in_cabinet(self, invoice):
+        self.lab.control(f"/multicard/payments/{self.latest(invoice)['id']}/refund")
+
+    def gave_back(self, invoice):
+        return sum(row["refunded"] for row in self.payments(invoice))
+
+
+DESKS = {desk.slug: desk for desk in (Payme, Click, Uzum, Multicard)}
 
 
 @pytest.fixture
