@@ -63,7 +63,7 @@ def open_invoice(
     except (ProcessorTrouble, MethodNotAvailable):
         _close_quietly(order, now=now)
         raise
-    order.refresh_from_db()
+    order.refresh_from_db(fields=["status", "last_sequence", "paid_by", "paid_at", "ended_at"])  # and keep its provider
     return order, payment
 
 

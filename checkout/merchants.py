@@ -45,6 +45,7 @@ def register(
             is_active=is_active,
             now=now,
         )
+        account.provider = merchant.provider  # at hand: not asked for again
         if account.credentials.reveal() != known:
             _note("account_credentials_saved", account, by=by, now=now)
     if before is not None and merchant.mode == Mode.LIVE and account.credentials.reveal() != known:
@@ -58,6 +59,7 @@ def switch(merchant: Merchant, *, name: str, is_active: bool, by: str, now: date
         account = find(merchant, is_locked=True)
         if account is None:
             raise MerchantNotFound()
+        account.provider = merchant.provider
         if account.is_active != is_active:
             _note("account_switched_on" if is_active else "account_switched_off", account, by=by, now=now)
         account.is_active, account.business_name = is_active, name or account.business_name

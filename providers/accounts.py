@@ -180,19 +180,18 @@ def save_credentials(
     if is_active is not None:
         columns["is_active"] = is_active
     whose = {"provider": provider, "business_id": business_id, "processor": processor, "mode": mode.value}
-    try:
-        with transaction.atomic():
-            return _save(whose, columns, now=now)
-    except IntegrityError:  # another caller made the same account beside us: now it is there to be changed
-        with transaction.atomic():
-            return _save(whose, columns, now=now)
+    with transaction.atomic():
+        # One registration of a provider at a time: two at once would both find nothing there, and both make it.
+        Provider.objects.select_for_update(of=("self",), no_key=True).get(pk=provider.pk)
+        return _save(whose, columns, now=now)
 
 
 def _save(whose: Mapping[str, Any], columns: Mapping[str, Any], *, now: datetime) -> MerchantAccount:
     account = MerchantAccount.objects.select_for_update(of=("self",)).filter(**whose, retired_at=None).first()
     if account is not None and account.identity_digest != columns["identity_digest"]:
         MerchantAccount.objects.filter(pk=account.pk).update(retired_at=now)
-        account = MerchantAccount(**whose, business_name=account.business_name, blocked_at=account.blocked_at)
+        kept = {name: getattr(account, name) for name in ("business_name", "is_active", "blocked_at")}
+        account = MerchantAccount(**whose, **kept)  # a staff block follows the business to its next cash desk
     elif account is None:
         account = MerchantAccount(**whose)
     elif account.credentials.reveal() != columns["credentials"].reveal():

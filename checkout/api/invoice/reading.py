@@ -72,14 +72,14 @@ class Body:
         value = self._value(name, required=required)
         if value is _MISSING:
             return None
-        if isinstance(value, bool) or not isinstance(value, Decimal | int):
+        if isinstance(value, bool) or not isinstance(value, Decimal | int) or not Decimal(value).is_finite():
             self.refuse(name, "must be a number")
-        elif not Decimal(value).is_finite() or abs(Decimal(value)) > highest:
+        elif value > highest:  # compared before anything is computed with it: an exponent may have any size
             self.refuse(name, f"must be less than or equal to {highest}")
-        elif value != int(value):
-            self.refuse(name, "must be an integer")
         elif value < lowest:
             self.refuse(name, f"must be greater than or equal to {lowest}")
+        elif value != int(value):
+            self.refuse(name, "must be an integer")
         else:
             return int(value)
         return None
@@ -161,9 +161,8 @@ def is_plain(text: str) -> bool:
 
 
 def _whole_of(value: Any) -> Any:
-    if not isinstance(value, Decimal) or not value.is_finite() or abs(value) >= WHOLE_BELOW or value != int(value):
-        return value
-    return int(value)
+    is_small = isinstance(value, Decimal) and value.is_finite() and -WHOLE_BELOW < value < WHOLE_BELOW
+    return int(value) if is_small and value == int(value) else value
 
 
 def _digits_of(value: Any) -> Any:

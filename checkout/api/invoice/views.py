@@ -29,6 +29,7 @@ LOWEST_AMOUNT = 100
 MAX_ID = 128
 LANGUAGES = ("uz", "ru", "en")
 PAGE, MAX_PAGE = 20, 100
+ANY_SUM = range(10**19)  # where there is nothing yet that the lines could fail to add up to
 _PROBLEMS = {"unknown field": "is not allowed", "is required": "is required"}
 NEEDS_LINES = frozenset({"multicard"})  # processors that make the fiscal receipt from our lines
 
@@ -179,8 +180,7 @@ def _read_wanted(body: Body, caller: Caller) -> invoices.Wanted:
     description = body.text("description", longest=500)
     lines = body.lines("ofd")
     if lines is not None:
-        # Without a sound amount there is nothing that the lines could fail to add up to.
-        body.problems += receipt_lines.problems_of(lines, sums=range(10**19) if amount is None else [amount])
+        body.problems += receipt_lines.problems_of(lines, sums=ANY_SUM if amount is None else [amount])
     elif processor in NEEDS_LINES:
         body.refuse("ofd", "is required")
     body.done()
@@ -244,6 +244,8 @@ class Refunds(InvoiceView):
         key = _refund_key(body.text("idempotencyKey", longest=200), request.headers.get("Idempotency-Key"))
         card_pan = body.text("cardPan", longest=32)
         lines = body.lines("ofd")
+        if lines is not None:
+            body.problems += receipt_lines.problems_of(lines, sums=ANY_SUM)
         body.done()
         order = _find(request, invoice_id, "paid_by")
         payment = order.paid_by
@@ -264,7 +266,7 @@ class Refunds(InvoiceView):
             idempotency_key=key,
             requested_by=caller_of(request).name,
             cause=caller_of(request).name,
-            items=receipt_lines.known_fields(lines) if isinstance(lines, list) else [],
+            items=receipt_lines.known_fields(lines or []),
             card_pan=card_pan,
             now=timezone.now(),
         )
