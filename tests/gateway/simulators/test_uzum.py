@@ -1,4 +1,4 @@
-"""Uzum Bank in the lab against a small seller over HTTP: the app, repeats, polls, refunds from the bank, faults."""
+"""Uzum Bank in the lab, and the scored list, against a small seller over HTTP: the app, polls, refunds, faults."""
 
 import json
 import time
@@ -9,7 +9,8 @@ import pytest
 import requests
 
 from gateway.adapter import AdapterConfig
-from gateway.adapters.uzum import PROCESSOR
+from gateway.adapters.uzum import PROCESSOR, words, writing
+from gateway.certify import score, uzum
 from gateway.money import Money
 from gateway.questions import State
 from gateway.simulators.config import Settings
@@ -523,3 +524,53 @@ class TestItsStrictEye:
 
 def heard(endpoint, status, body):
     return read(status, "application/json", json.dumps(body), endpoint, SENT)
+
+
+class TestTheScore:
+    def target(self, book, url, **how):
+        return score.Target({"": url}, ACCOUNT, book.new_order, book.ended_order, **how)
+
+    @pytest.mark.parametrize("has_digits", [False, True])
+    @pytest.mark.parametrize(("is_doubled", "threads"), [(False, 1), (True, 1), (True, 4)])
+    def test_every_scenario_passes_also_doubled_and_by_several_at_once(self, bench, has_digits, is_doubled, threads):
+        book = bench.book
+        book.has_digits = has_digits
+        target = self.target(
+            book,
+            bench.callback_url,
+            is_doubled=is_doubled,
+            cancel_order=lambda order: book.end_reservation(order.reference),
+        )
+        done = score.certify(uzum.run, target, threads=threads)
+        assert [one for one in done if not one.passed] == []
+        assert score.total(done) == "43 of 43 (official 22 of 22, ours 21 of 21)"
+
+    def test_what_the_target_cannot_give_is_left_out(self, bench):
+        target = score.Target({"": bench.callback_url}, ACCOUNT, bench.book.new_order)
+        done = list(uzum.run(target))
+        assert (len(done), all(one.passed for one in done)) == (40, True)
+
+    @pytest.mark.parametrize(
+        ("module", "name", "value", "scenario"),
+        [
+            (words, "ALREADY", {}, "create with the same transId: 10010"),
+            (words, "ALREADY", {}, "five equal calls at once: one does the work"),
+            (words, "WRONG_SERVICE", "10007", "another serviceId in check and create: 10006"),
+            (words, "MISSING", "10002", "a missing field: 10005"),
+            (words, "ATTRIBUTES", ("order_id",), "`account` for `order_id`"),
+            (words, "NOT_POST", "10001", "not POST: 10003"),
+            (words, "TIMES", {words.Endpoint.CHECK: "serviceId"}, "unknown account in check and create: 10007"),
+            (writing, "MILLISECOND", timedelta(seconds=1), "create: CREATED"),
+            (writing, "STATES", dict.fromkeys(State, "CREATED"), "reply to confirm lost: status says CONFIRMED"),
+        ],
+    )
+    def test_an_endpoint_that_is_wrong_loses_the_point(self, bench, monkeypatch, module, name, value, scenario):
+        monkeypatch.setattr(module, name, value)
+        failed = [one.name for one in uzum.run(self.target(bench.book, bench.callback_url)) if not one.passed]
+        assert scenario in failed
+
+    def test_an_endpoint_that_is_down_loses_them_all(self, bench):
+        bench.book.faults += ["fault"] * 2000
+        done = list(uzum.run(self.target(bench.book, bench.callback_url)))
+        assert not any(one.passed for one in done)
+        assert "HTTP status is 200 or 400" in done[0].detail
