@@ -21,13 +21,12 @@ SCRIPTS = pytest.mark.parametrize("script", [True, False], ids=["script", "no sc
 
 @pytest.fixture
 def bank(shop, lab, processors, settings):
-    """Payme and Uzum of the lab; bank(order, outcome) is a buyer who types the number in the Uzum app."""
+    """All four in the lab; bank(order, outcome) is a buyer who types the number in the Uzum app."""
     settings.PROCESSOR_URLS = {
         **settings.PROCESSOR_URLS,
-        ("payme", "test"): f"{lab.url}/payme",
-        ("uzum", "test"): f"{lab.url}/uzum",
+        **{(slug, "test"): f"{lab.url}/{slug}" for slug in processors},
     }
-    for slug in ("payme", "uzum"):
+    for slug in processors:
         address = f"{shop}/api/callbacks/{slug}"
         lab.control(f"/{slug}/accounts", **CREDENTIALS[slug], callback_url=address, name="Osh markazi")
 
@@ -50,6 +49,16 @@ def test_the_buyer_chooses_payme_pays_there_and_comes_back_to_the_marketplace(sc
     page.get_by_role("heading", name="Paid. Thank you!").wait_for()
     page.wait_for_url("https://bozor.test/orders/7?x=%7Ba%7D", timeout=8_000)
     assert Order.objects.get().status == "paid"
+
+
+@pytest.mark.parametrize("slug, button", [("click", "^Click"), ("multicard", "^Bank card")])
+def test_the_buyer_chooses(slug, button, visit, shop, bank, processors):
+    order = invoices.invoice(invoices.marketplace(*processors), items=[invoices.line("Osh", 75_000_00, 20)])
+    page = visit(**PHONE_OF_A_BUYER).open(f"{shop}/checkout/o/{order.token}")
+    page.get_by_role("button", name=re.compile(button)).click()
+    page.locator("button[value=approve]").click()
+    page.get_by_role("heading", name="Paid. Thank you!").wait_for()
+    assert Payment.objects.get().processor == slug
 
 
 def test_at_a_desk_the_banks_page_opens_beside_and_this_page_shows_paid(visit, shop, bank):
