@@ -29,7 +29,7 @@ MAX_SOCKET_PATH = 100  # the kernel takes 107 bytes
 # What a developer has set for other purposes must not steer the demo.
 _FOREIGN = (
     *("STRIPE_", "RAZORPAY_", "SECURE_PROCESSOR_", "PAYME_", "CLICK_", "UZUM_", "MULTICARD_"),
-    *("WEBHOOK_", "CELERY_", "DATABASE_", "CACHE_", "STATIC_", "HSTS_", "LOG_", "LAB_", "GRANIAN_"),
+    *("SERVICE_", "WEBHOOK_", "CELERY_", "DATABASE_", "CACHE_", "STATIC_", "HSTS_", "LOG_", "LAB_", "GRANIAN_"),
 )
 _FOREIGN_NAMES = {"SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "TRUSTED_PROXIES", "TIME_ZONE", "PYTHONDONTWRITEBYTECODE"}
 
@@ -73,6 +73,7 @@ def _environment(*, port: int, lab_port: int, kept: Mapping[str, str]) -> dict[s
         "SECRET_KEY": kept["SECRET_KEY"],
         "FIELD_ENCRYPTION_KEYS": kept["FIELD_ENCRYPTION_KEYS"],
         "WEBHOOK_SIGNING_SECRET": kept["WEBHOOK_SIGNING_SECRET"],
+        "SERVICE_API_KEY": kept["SERVICE_API_KEY"],
         "BASE_URL": f"http://127.0.0.1:{port}",
         "ALLOWED_HOSTS": loopback,
         "DATABASE_URL": f"sqlite:///{VAR / 'pay.sqlite3'}",
@@ -93,6 +94,10 @@ def kept_secrets() -> dict[str, str]:
         "SECRET_KEY": secrets.token_urlsafe(48),
         "FIELD_ENCRYPTION_KEYS": "demo1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
         "WEBHOOK_SIGNING_SECRET": "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode(),
+        "SERVICE_API_KEY": "service_test_" + secrets.token_hex(24),
+        "PAYME_SECRET": secrets.token_hex(18),
+        "CLICK_SECRET": secrets.token_hex(12),
+        "UZUM_SECRET": secrets.token_hex(12),
         "STRIPE_KEY": "sk_test_" + secrets.token_hex(24),
         "STRIPE_WEBHOOK_SECRET": "whsec_" + secrets.token_hex(24),
         "ADMIN_USERNAME": "admin",

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from checkout.management.demo import household
+from checkout.management.demo import household, sandbox
 from gateway.types import Mode
 from providers import accounts, keys, signing_secrets, staff
 from providers.models import ApiKey, Provider, Service
@@ -68,6 +68,7 @@ def seed() -> Seeded:
         "PROVIDER_API_KEY": _api_key(provider, kept),
         "SERVICE_ID": str(service.pk),
         "SERVICE_SLUG": service.slug,
+        "SERVICE_API_KEY": settings.SERVICE_API_KEYS["test"],
         "WEBHOOK_SIGNING_SECRET": settings.WEBHOOK_SIGNING_SECRET,
         "PROVIDER_SIGNING_SECRET": signing_secret,
         "ADMIN_USERNAME": kept["ADMIN_USERNAME"],
@@ -76,6 +77,7 @@ def seed() -> Seeded:
         "LAB_URL": settings.LAB_URL,
         "INBOX_URL": inbox,
         "ACCOUNT_STRIPE": str(account.pk),
+        **sandbox.open_accounts(provider, kept, now=now),
     }
     lab_environment = {
         "LAB_STRIPE_ACCOUNTS": json.dumps(
@@ -88,6 +90,7 @@ def seed() -> Seeded:
                 }
             ]
         ),
+        **sandbox.lab_accounts(kept),
         "LAB_INBOX_SECRETS": json.dumps({household.INBOX: [signing_secret, settings.WEBHOOK_SIGNING_SECRET]}),
     }
     return Seeded(demo_env, lab_environment)
