@@ -164,7 +164,7 @@ class InvoiceRefundOut(serializers.Serializer):
 class InvoiceErrorData(serializers.Serializer):
     details = serializers.ListField(child=serializers.CharField(), help_text="In English, for your developer.")
     invoiceId = serializers.UUIDField(required=False, help_text="`ALREADY_PAID`: the invoice that is paid.")
-    refund = InvoiceRefundOut(required=False, help_text="`UPSTREAM_ERROR`: the refund that was refused.")
+    refund = InvoiceRefundOut(required=False, help_text="`NOT_REFUNDABLE`: the refund that the processor refused.")
 
 
 class InvoiceErrorOut(serializers.Serializer):

@@ -272,8 +272,9 @@ class Refunds(InvoiceView):
         )
         refund = Refund.objects.select_related("payment").get(pk=refund.pk)
         if refund.status == Refund.Status.FAILED:
-            details = {"details": [refund.failure_message or "refused"], "refund": shapes.refund_out(refund)}
-            return failure(502, "UPSTREAM_ERROR", details)
+            # Refused for good, in the processor's own words: unlike a 502, asking again does not help.
+            said = {"details": [refund.failure_message or "refused"], "refund": shapes.refund_out(refund)}
+            return failure(400, "NOT_REFUNDABLE", said)
         return success(shapes.refund_out(refund))
 
 

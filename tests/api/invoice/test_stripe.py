@@ -82,11 +82,11 @@ def test_a_header_alone_names_a_refund_even_when_its_first_answer_was_lost(api, 
     assert Refund.objects.count() == len(lab.refunds()) == 1
 
 
-def test_a_refund_that_stripe_refuses_is_502_and_gives_its_amount_free(api, client, lab, business):
+def test_a_refund_that_stripe_refuses_is_told_in_its_words_and_gives_its_amount_free(api, client, lab, business):
     invoice = paid(api, client, lab)
     Payment.objects.update(processor_ref="pi_nobody_knows")
-    refused = api("POST", "/api/refunds", {"invoiceId": invoice["id"]}, expect=502)
-    assert refused["message"] == "UPSTREAM_ERROR"
+    refused = api("POST", "/api/refunds", {"invoiceId": invoice["id"]}, expect=400)
+    assert refused["message"] == "NOT_REFUNDABLE"
     assert refused["data"]["refund"]["status"] == "failed"
     assert api("GET", f"/api/invoices/{invoice['id']}")["refundedAmount"] == 0
 
