@@ -3,6 +3,7 @@
 import base64
 import json
 import uuid
+from decimal import Decimal
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from checkout.models import Order, Payment
 from gateway.money import MAX_MINOR
 from tests.api.invoice.asking import LINE, payme, register, wanted
+from tests.asking import ASKING, asking_lab, marketplace  # noqa: F401  (fixtures)
 from tests.checkout.test_asking import millis
 from webhooks.models import Delivery
 
@@ -62,3 +64,39 @@ def test_an_amount_is_the_same_in_link_question_event_webhook_and_answer(client,
     assert (shown["status"], shown["refundedAmount"]) == ("refunded", amount)
     (refund,) = api("GET", f"/api/refunds/by-invoice/{invoice['id']}")["items"]
     assert refund["amount"] == amount
+
+
+# --- every processor, with the lab's own books on the other side ------------------------------------------------------
+
+IN_THEIR_BOOKS = {
+    "payme": lambda row: row["amount"],
+    "click": lambda row: Decimal(row["amount"]) * 100,  # so'm as text
+    "uzum": lambda row: row["amount"],
+    "multicard": lambda row: row["total_amount"],
+}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("slug", ASKING)
+def test_what_the_processor_took_is_to_the_tiyin_what_was_asked_and_told(marketplace, slug):  # noqa: F811
+    marketplace.register(slug)
+    desk = marketplace.desk(slug)
+
+    @settings(slowly, max_examples=12)
+    @given(amount=amounts)
+    @example(amount=100)
+    @example(amount=MAX_MINOR)
+    @example(amount=1_000_000_000_001)
+    def travels(amount):
+        invoice = marketplace.invoice(slug, amount=amount)
+        answer = marketplace.buyer(slug, invoice)
+        assert answer.status_code == 303, answer.text
+        desk.settled()
+        marketplace.wait_for(invoice, "paid")
+        (told,) = marketplace.told(invoice)
+        captured = Payment.objects.get(order=invoice["id"]).captured_minor
+        assert (told["amount"], marketplace.read(invoice)["amount"], captured) == (amount, amount, amount)
+        assert IN_THEIR_BOOKS[slug](desk.latest(invoice)) == amount
+
+    travels()
+    assert desk.violations() == []

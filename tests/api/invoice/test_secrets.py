@@ -1,5 +1,7 @@
 """What must be nowhere: a card's number, a processor's credentials."""
 
+import json
+
 import pytest
 from django.apps import apps
 from django.db import connection
@@ -7,6 +9,7 @@ from django.db import connection
 from checkout.models import Refund
 from tests.api.invoice.asking import PAYME, SERVICE_KEY, pay, register, send, wanted
 from tests.api.invoice.test_stripe import business, paid  # noqa: F401  (fixture)
+from tests.asking import AMOUNT, asking_lab, lines, marketplace  # noqa: F401  (fixtures)
 from tests.lab import STRIPE_KEY, STRIPE_SECRET
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -63,3 +66,21 @@ def test_credentials_and_keys_are_in_no_table_no_log_line_and_no_answer(api, cli
     printed = capfd.readouterr()
     for text in [*(answer.content.decode() for answer in answers), caplog.text, printed.out, printed.err]:
         assert not [secret for secret in secrets if secret in text]
+
+
+def test_a_card_number_that_went_to_multicard_is_nowhere_here(marketplace, caplog, capfd):  # noqa: F811
+    marketplace.register("multicard")
+    invoice = marketplace.invoice("multicard")
+    marketplace.lab.control(f"/multicard/invoices/{invoice['providerUuid']}/act", outcome="approve", ps="payme")
+    marketplace.wait_for(invoice, "paid")
+
+    part, refused = 500_050, {"ofd": lines(AMOUNT - 500_050), "expect": 400}
+    for wrong in ({}, {"cardPan": PAN + "0000"}):  # a wallet's payment goes back only to a card that is named
+        assert marketplace.refund(invoice, part, **refused, **wrong)["message"] == "NOT_REFUNDABLE"
+    refund = marketplace.refund(invoice, part, ofd=lines(AMOUNT - part), cardPan=PAN, idempotencyKey="part")
+
+    assert refund["status"] == "succeeded"
+    marketplace.told(invoice)
+    assert tables_with(PAN) == []
+    printed = capfd.readouterr()
+    assert PAN not in caplog.text + printed.out + printed.err + json.dumps(refund)
