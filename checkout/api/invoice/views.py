@@ -83,7 +83,11 @@ class Merchants(InvoiceView):
         how: dict[str, Any] = {"name": name, "is_active": is_active, "by": caller.name, "now": timezone.now()}
         if given is None:
             return success(shapes.merchant_out(merchants.switch(merchant, **how)))
-        return success(shapes.merchant_out(merchants.register(merchant, credentials=given, **how)))
+        try:
+            account = merchants.register(merchant, credentials=given, **how)
+        except accounts.BadCredentials as error:  # what no credential of this mode could make right
+            raise Invalid([f'"{name}" is refused: {problem}' for name, problem in error.problems.items()]) from error
+        return success(shapes.merchant_out(account))
 
     def _check_credentials(
         self, body: Body, caller: Caller, slug: str, business_id: str, processor: str, given: dict[str, str] | None

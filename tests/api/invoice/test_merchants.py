@@ -11,6 +11,7 @@ from providers import keys
 from providers.models import ApiKey, AuditEntry, MerchantAccount, Provider
 from tests.api.invoice.asking import LIVE_SERVICE_KEY, PAYME, SERVICE_KEY, counts, register, send, wanted
 from tests.builders import make_key, make_provider
+from tests.conftest import ON_SQLITE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LIST = "/api/merchants/by-business/marketplace/{}/providers"
@@ -109,6 +110,7 @@ def test_the_api_cannot_lift_a_block_not_even_with_another_cash_desk(api):
     assert api("GET", LIST.format("biz_42")) == {"items": []}
 
 
+@pytest.mark.postgres
 def test_changed_live_credentials_are_told_to_staff(api, caplog):
     body = {"source": "marketplace", "businessId": "b", "provider": "payme", "credentials": PAYME}
     api("POST", "/api/merchants", body, key=LIVE_SERVICE_KEY)
@@ -122,12 +124,21 @@ def test_changed_live_credentials_are_told_to_staff(api, caplog):
     assert "another" not in caplog.text
 
 
+@pytest.mark.postgres
 def test_test_and_live_accounts_are_two(api):
     test, live = register(api), api("POST", "/api/merchants", {
         "source": "marketplace", "businessId": "biz_42", "provider": "payme", "credentials": PAYME, "mode": "live",
     }, key=LIVE_SERVICE_KEY)  # fmt: skip
     assert test["id"] != live["id"]
     assert (test["mode"], live["mode"]) == ("test", "live")
+
+
+@pytest.mark.skipif(not ON_SQLITE, reason="PostgreSQL takes live accounts")
+def test_sqlite_takes_no_live_account_and_says_so(api):
+    body = {"source": "marketplace", "businessId": "b", "provider": "payme", "credentials": PAYME}
+    refusal = api("POST", "/api/merchants", body, key=LIVE_SERVICE_KEY, expect=400)
+    assert refusal["data"]["details"] == ['"mode" is refused: live accounts need PostgreSQL']
+    assert MerchantAccount.objects.count() == 0
 
 
 def test_a_provider_key_registers_for_its_own_source_alone(api):

@@ -31,13 +31,13 @@ def test_every_read_takes_a_known_number_of_queries(api, key, django_assert_num_
 
 def test_no_write_takes_more_queries_than_it_did(api, key, django_assert_max_num_queries):
     api("POST", "/api/invoices", wanted(sourceInvoiceId="warm"), key=key)  # what the account can take is known now
-    with django_assert_max_num_queries(34):
+    with django_assert_max_num_queries(35):
         invoice = api("POST", "/api/invoices", wanted(), key=key)
-    with django_assert_max_num_queries(42):
+    with django_assert_max_num_queries(44):
         api("POST", "/api/invoices", wanted(), key=key, **{"Idempotency-Key": "k"})
     with django_assert_max_num_queries(5):
         api("POST", "/api/invoices", wanted(), key=key, **{"Idempotency-Key": "k"})
-    with django_assert_max_num_queries(33):
+    with django_assert_max_num_queries(36):
         api("POST", f"/api/invoices/{invoice['id']}/cancel", key=key)
     with django_assert_max_num_queries(9):
         register(api)
