@@ -158,10 +158,7 @@ def _create(question: Create, *, accounts: Accounts, cause: str, now: datetime) 
 
 def _repeated_create(known: ProcessorTransaction, question: Create, *, cause: str, now: datetime) -> Answer:
     row = _lock(known)
-    if (
-        str(row.order_id) != question.reference.strip().lower()
-        or Money(row.amount_minor, row.currency) != question.money
-    ):
+    if not _is_order(row, question.reference) or Money(row.amount_minor, row.currency) != question.money:
         return No(Refusal.NOT_SAME_CONTENT, _snapshot(row))
     if row.state != ProcessorTransaction.State.CREATED:
         return No(Refusal.WRONG_STATE, _snapshot(row))
@@ -422,7 +419,15 @@ def _is_the_one(row: ProcessorTransaction, reference: str, our_number: str) -> b
     """Click names our number and the order again: both must be this transaction's."""
     if our_number and our_number != str(row.pk):
         return False
-    return not reference or reference.strip().lower() == str(row.order_id)
+    return not reference or _is_order(row, reference)
+
+
+def _is_order(row: ProcessorTransaction, reference: str) -> bool:
+    """However the id is spelt: what finds the order at Create must find it at every repeat."""
+    try:
+        return UUID(reference.strip()) == row.order_id
+    except ValueError:
+        return False
 
 
 def _lock(known: ProcessorTransaction) -> ProcessorTransaction:

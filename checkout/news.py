@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import DatabaseError
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from checkout import callback_records, disputes, payments, refunds
@@ -155,7 +155,9 @@ def _try_of_order(tries: QuerySet[Payment], peek: Peek) -> Payment | None:
 
 
 def _candidates(processor: str, peek: Peek, *, account_id: UUID | None) -> list[MerchantAccount]:
-    found = MerchantAccount.objects.filter(processor=processor).order_by("retired_at", "created_at")
+    found = MerchantAccount.objects.filter(processor=processor).order_by(
+        F("retired_at").asc(nulls_first=True), "created_at"
+    )
     if account_id is not None:
         found = found.filter(pk=account_id)
     if peek.mode is not None:

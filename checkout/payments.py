@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import transaction
 from django.db.models import F, Q
 
-from checkout import receipt_lines, transitions
+from checkout import receipt_lines, siblings, transitions
 from checkout.errors import AlreadyPaid, MethodNotAvailable, NotPayable, PaymentUnderWay, ProcessorTrouble
 from checkout.models import Order, Payment, ProcessorTransaction
 from checkout.statuses import can_be_paid
@@ -32,6 +33,7 @@ CALL_MAY_TAKE = timedelta(seconds=60)
 # A create that the processor does not know this long after it was sent never happened.
 NEVER_ARRIVED_AFTER = timedelta(seconds=30)
 CLOSING_FOR = timedelta(seconds=60)
+ASK_AVAILABILITY_EVERY = 30  # seconds
 READ_ASKS_EVERY = timedelta(seconds=5)
 # Seconds to the next question, by how many were asked; the last one repeats.
 UNKNOWN_LADDER = [2, 4, 8, 15, 30, 60, 120, 300, 600, 1800, 3600]
@@ -105,9 +107,19 @@ def _accounts_of(order: Order, processors: list[str]) -> dict[str, MerchantAccou
     )
 
 
+def _asked_lately(question: str) -> bool:
+    try:
+        return not cache.add(question, 1, ASK_AVAILABILITY_EVERY)
+    except Exception:
+        logger.warning("the cache is out of reach: a processor may be asked again soon", exc_info=True)
+        return False
+
+
 def _is_available(account: MerchantAccount, *, currency: str, method: str, now: datetime) -> bool:
     known = accounts.known_availability(account, currency=currency, method=method)
     if known is None:
+        if _asked_lately(f"availability-asked/{account.pk}/{currency}/{method}"):
+            return True  # without an answer: nobody waits for it again
         try:
             known = accounts.refresh_availability(account, currency=currency, method=method, now=now)
         except errors.GatewayError as error:
@@ -151,7 +163,7 @@ def _claim_try(
     """Under the order's lock: the payment to go on with, or None and what has to be ended before."""
     with transaction.atomic():
         order = transitions.lock_order(order_id)
-        if order.status in (Order.Status.PAID, Order.Status.REFUNDED):
+        if order.status in (Order.Status.PAID, Order.Status.REFUNDED) or siblings.is_any_paid(order):
             raise AlreadyPaid()
         if not can_be_paid(order, now=now):
             raise NotPayable()
@@ -281,13 +293,20 @@ def apply_report(*, payment_id: UUID, report: PaymentReport, cause: str, now: da
             logger.error("payment %s: a report of the other mode was refused", payment_id)
             return Moved.REFUSED
         takes_money = report.outcome in (Outcome.CAPTURED, Outcome.AUTHORIZED)
+        if _is_another_debit(payment, report):
+            if not takes_money:
+                return Moved.REFUSED
+            other = report.processor_data["payment_uuid"]
+            reason = f"a second debit of the same invoice: {other}"
+            return transitions.put_under_review(payment, reason=reason, reported=None, cause=cause, now=now)
         if payment.processor_ref and report.processor_ref not in ("", payment.processor_ref):
             if not takes_money:
                 return Moved.REFUSED
+            # No amount is named for staff to accept or send back: by our reference it would be other money.
             return transitions.put_under_review(
                 payment,
-                reason=f"reported under another reference: {report.processor_ref}",
-                reported=report.money,
+                reason=f"{report.money or 'money'} reported under another reference: {report.processor_ref}",
+                reported=None,
                 cause=cause,
                 now=now,
             )
@@ -308,6 +327,12 @@ def apply_report(*, payment_id: UUID, report: PaymentReport, cause: str, now: da
         moved = _apply_outcome(payment, report, cause=cause, now=now)
         _plan_question(payment, moved, now=now)
         return moved
+
+
+def _is_another_debit(payment: Payment, report: PaymentReport) -> bool:
+    """Where one invoice can be debited twice (Multicard), each debit has an id of its own."""
+    ours, theirs = payment.processor_data.get("payment_uuid"), report.processor_data.get("payment_uuid")
+    return bool(payment.status == Status.CAPTURED and ours and theirs and ours != theirs)
 
 
 def _is_anothers(payment: Payment, processor_ref: str) -> bool:

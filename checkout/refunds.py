@@ -72,7 +72,7 @@ def request_refund(
             payment, amount_minor, reason=reason, idempotency_key=idempotency_key, requested_by=requested_by, now=now
         )
         refund.items = list(items)
-        if actor is not None and refund.amount_minor > settings.REFUND_APPROVAL_ABOVE_MINOR:
+        if actor is not None and _needs_second_person(payment, refund.amount_minor):
             refund.status = Status.PROPOSED
             refund.approval_id = approvals.propose(
                 act=ACT,
@@ -122,6 +122,17 @@ def _refundable(order: Order, payment_id: UUID | None) -> Payment:
     return payment
 
 
+def approval_limit(currency: str) -> int:
+    """Minor units that one person may send back of one payment, however many refunds they are split into."""
+    return int(settings.REFUND_APPROVAL_LIMITS.get(currency, settings.REFUND_APPROVAL_ABOVE_MINOR))
+
+
+def _needs_second_person(payment: Payment, amount_minor: int) -> bool:
+    alone = payment.refunds.filter(status__in=Refund.RESERVING, approval_id=None, is_external=False)
+    before = alone.aggregate(total=Sum("amount_minor"))["total"] or 0
+    return before + amount_minor > approval_limit(payment.currency)
+
+
 def _reserve(
     payment: Payment, amount_minor: int | None, *, reason: str, idempotency_key: str, requested_by: str, now: datetime
 ) -> Refund:
@@ -148,6 +159,8 @@ def approve_refund(*, refund_id: UUID, actor: AbstractUser, now: datetime) -> Re
         refund = _lock(refund_id)
         if refund.status != Status.PROPOSED or refund.approval_id is None:
             raise NotWaiting()
+        if refund.payment.is_disputed:
+            raise NotRefundable("The payment is disputed: the dispute decides where the money goes")
         _decide(approvals.approve, refund.approval_id, by=actor, now=now)
         _write(refund, status=Status.REQUESTED, next_ask_at=now + CALL_MAY_TAKE)
     _send(refund, now=now)
@@ -209,6 +222,10 @@ def _write(refund: Refund, **columns: Any) -> None:
 def _send(refund: Refund, *, now: datetime, card_pan: str = "") -> None:
     """Call the processor once. The refund's id is the idempotency key there, so a repeat is the same refund."""
     payment = Payment.objects.select_related("account", "order").get(pk=refund.payment_id)
+    if payment.is_disputed:
+        # It came between the wish and its sending, or while the processor could not be reached.
+        _fail(refund.pk, code="disputed", message="a dispute was opened first", cause="dispute", now=now)
+        return
     request = RefundRequest(
         reference=str(refund.pk),
         payment=reference_of(payment),
@@ -362,6 +379,9 @@ def record_total(*, payment_id: UUID, report: RefundReport, cause: str, now: dat
         payment = transitions.lock_payment(payment_id)
         if report.mode is not None and report.mode.value != payment.order.mode:
             return Moved.REFUSED
+        ours = payment.processor_data.get("payment_uuid")
+        if ours and report.payment_processor_ref not in (ours, payment.processor_ref):
+            return Moved.REFUSED  # another debit of the same invoice went back, not the one that paid
         if payment.status != Payment.Status.CAPTURED:
             return transitions.end_payment(payment, Payment.Status.CANCELLED, cause=cause, now=now)
         moved = Moved.ALREADY_THERE

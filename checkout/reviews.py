@@ -31,7 +31,7 @@ def propose_exit(*, payment_id: UUID, exit: Exit, actor: AbstractUser, now: date
                 target_type="payment",
                 target_id=str(payment.pk),
                 summary=f"{'Accept' if exit == 'accept' else 'Send back'} {reported} for order {payment.order_id}",
-                payload={"exit": exit},
+                payload={"exit": exit, "minor": reported.minor, "currency": reported.currency},
                 requested_by=actor,
                 now=now,
             )
@@ -39,14 +39,18 @@ def propose_exit(*, payment_id: UUID, exit: Exit, actor: AbstractUser, now: date
             raise NotWaiting("Another exit is waiting for its second person") from error
 
 
-def approve_exit(*, payment_id: UUID, actor: AbstractUser, now: datetime) -> Payment:
-    """The second person's yes; done in the same transaction. SamePerson, NotWaiting."""
+def approve_exit(*, payment_id: UUID, actor: AbstractUser, now: datetime, approval_id: UUID | None = None) -> Payment:
+    """The second person's yes; done in the same transaction. SamePerson, NotWaiting.
+
+    `approval_id` is the wish that was shown: another one that waits by now is not what was agreed to.
+    """
     with transaction.atomic():
         payment = transitions.lock_payment(payment_id)
         reported = _reported(payment)
         waiting = Approval.objects.filter(act=ACT, target_id=str(payment.pk), state=Approval.State.WAITING).first()
-        if waiting is None:
+        if waiting is None or approval_id not in (None, waiting.pk):
             raise NotWaiting()
+        payload = approvals.payload_of(waiting)  # wiped from the row once it is decided
         try:
             approvals.approve(waiting.pk, actor, now)
         except approvals.SamePerson as error:
@@ -54,7 +58,9 @@ def approve_exit(*, payment_id: UUID, actor: AbstractUser, now: datetime) -> Pay
         except approvals.NotWaiting as error:
             raise NotWaiting() from error
         cause = f"staff {actor.get_username()}"
-        if approvals.payload_of(waiting)["exit"] == "accept":
+        if (payload["minor"], payload["currency"]) != (reported.minor, reported.currency):
+            raise NotWaiting("What was reported has changed since")
+        if payload["exit"] == "accept":
             transitions.review_accepted(payment, money=reported, cause=cause, now=now)
         else:
             transitions.review_to_refund(payment, money=reported, cause=cause, now=now)

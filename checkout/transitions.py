@@ -18,6 +18,7 @@ from checkout.models import Order, OrderEvent, Payment, ProcessorTransaction, Re
 from gateway import registry
 from gateway.money import Money
 from gateway.types import Failure, PaymentReport
+from providers import approvals
 
 Kind = OrderEvent.Kind
 OrderStatus = Order.Status
@@ -321,9 +322,13 @@ def end_payment(payment: Payment, status: PaymentStatus, *, cause: str, now: dat
 
 
 def put_under_review(payment: Payment, *, reason: str, reported: Money | None, cause: str, now: datetime) -> Moved:
-    """Money was reported that is not what is owed: neither paid nor failed until two people have decided."""
+    """Money was reported that is not what is owed: neither paid nor failed until two people have decided.
+
+    A decision that waits for its second person was about other facts: it is withdrawn.
+    """
     if payment.review_reason == reason and payment.status in (PaymentStatus.REVIEW, PaymentStatus.CAPTURED):
         return Moved.ALREADY_THERE
+    approvals.withdraw_all(act="review", target_id=str(payment.pk), now=now)
     facts: dict[str, Any] = {
         "review_reason": reason[:300],
         "reported_minor": reported.minor if reported else None,
@@ -351,7 +356,13 @@ def adopt_facts(payment: Payment, report: PaymentReport, *, now: datetime) -> No
     facts: dict[str, Any] = {}
     if report.processor_ref and not payment.processor_ref:
         facts["processor_ref"] = report.processor_ref[:200]
-    added = {key: text for key, text in report.processor_data.items() if payment.processor_data.get(key) != text}
+    # What took the money keeps its ids: later news, perhaps of another debit, only add what was not known.
+    is_settled = payment.status == PaymentStatus.CAPTURED
+    added = {
+        key: text
+        for key, text in report.processor_data.items()
+        if payment.processor_data.get(key) != text and not (is_settled and key in payment.processor_data)
+    }
     if added:
         facts["processor_data"] = {**payment.processor_data, **added}
     if report.method and report.method != payment.method:

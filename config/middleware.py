@@ -29,6 +29,9 @@ def address_of(request: HttpRequest) -> str:
     return client_address(request)
 
 
+_BEARER = re.compile(r"((?:tok|rcp)_[0-9a-zA-Z]{6})[0-9a-zA-Z]+")
+
+
 class RequestIdMiddleware:
     """`X-Request-Id` on every response, taken from the request when it is sane; and the request's one log line.
 
@@ -56,10 +59,12 @@ class RequestIdMiddleware:
 
     def _log(self, request: HttpRequest, status: int, started: float) -> None:
         log = logger.debug if request.path.startswith("/health") and status == 200 else logger.info
+        # A checkout's or a receipt's address is its key: the log keeps enough to recognise it by.
+        path = _BEARER.sub(r"\1…", request.path)
         log(
-            f"{request.method} {request.path}",
+            f"{request.method} {path}",
             method=request.method,
-            path=request.path,
+            path=path,
             status=status,
             ms=round((time.perf_counter() - started) * 1000, 1),
             client=client_address(request),
@@ -69,7 +74,8 @@ class RequestIdMiddleware:
 class FrontDoorMiddleware:
     """Refuses what no view should see: plain HTTP, bodies too large, keys in the address.
 
-    Callbacks of processors pass with a limit of their own, and are answered in their processor's form further in.
+    Callbacks of processors pass whatever their size: they are answered in their processor's form further in, and
+    there Django reads none of a body that is too large (DATA_UPLOAD_MAX_MEMORY_SIZE).
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -89,12 +95,15 @@ class FrontDoorMiddleware:
         # Pages are led to HTTPS by SecurityMiddleware. An API call has already sent its key in clear.
         if is_api and not settings.DEMO and not request.is_secure():
             return refusal(request, 403, "Use https:// for this address. A key that was sent without it is not safe.")
-        limit = settings.CALLBACK_BODY_LIMIT_BYTES if is_callback else settings.BODY_LIMIT_BYTES
+        limit = settings.BODY_LIMIT_BYTES
         try:
             length = int(request.META.get("CONTENT_LENGTH") or 0)
         except ValueError:
             return refusal(request, 400, "Content-Length is not a number")
-        if length > limit:
+        if request.META.get("HTTP_TRANSFER_ENCODING") and not request.META.get("CONTENT_LENGTH"):
+            # Read as empty otherwise: half an order, or a callback that is refused for nothing.
+            return refusal(request, 411, "Send a Content-Length")
+        if length > limit and not is_callback:
             return refusal(request, 413, f"The body is larger than {limit // 1024} KiB")
         if is_api and not is_callback and _holds_key(request.META.get("QUERY_STRING", "")):
             return refusal(request, 400, "API keys are not accepted in the address: use a header or the body")

@@ -253,6 +253,7 @@ HOUSE_CREDENTIALS = {  # processor → credential field → text
 # --- Rules of money -------------------------------------------------------------------------------------------
 ORDER_LIFETIME_HOURS = env.int("ORDER_LIFETIME_HOURS", default=24)
 REFUND_APPROVAL_ABOVE_MINOR = env.int("REFUND_APPROVAL_ABOVE_MINOR", default=100_000)
+REFUND_APPROVAL_LIMITS = env.dict("REFUND_APPROVAL_LIMITS", default={"UZS": "1200000000"})
 REVIEW_ALARM_MINUTES = env.int("REVIEW_ALARM_MINUTES", default=15)
 UZUM_WEB_LINK = env.bool("UZUM_WEB_LINK", default=True)
 

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 
 from gateway import registry
@@ -167,6 +167,8 @@ def save_credentials(
     one retires; otherwise the secrets are replaced and the old ones verify callbacks for 72 hours more.
     """
     problems = problems_with(processor=processor, mode=mode, credentials=credentials)
+    if mode == Mode.LIVE and connection.vendor == "sqlite":
+        problems["mode"] = "live accounts need PostgreSQL"
     if problems:
         raise BadCredentials(problems)
     columns: dict[str, Any] = {

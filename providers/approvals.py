@@ -6,7 +6,7 @@ The domain function of each act calls `approve` in its own transaction and then 
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,9 @@ from django.db import IntegrityError, transaction
 
 from providers import audit
 from providers.fields import Sealed
-from providers.models import Approval
+from providers.models import Approval, AuditEntry
+
+PUPPET_FOR = timedelta(hours=24)
 
 
 class ApprovalError(Exception):
@@ -110,6 +112,23 @@ def withdraw(approval_id: UUID | str, by: AbstractBaseUser, now: datetime) -> Ap
     return _decide(approval_id, by, now, Approval.State.WITHDRAWN, "approval_withdrawn")
 
 
+def _was_set_up_by(person: AbstractBaseUser, asker_id: int, now: datetime) -> bool:
+    """Whether the asker made this account, or gave it its role or password, within the last day: it may be a puppet."""
+    return AuditEntry.objects.filter(
+        actor_id=asker_id,
+        target_type="user",
+        target_id=str(person.pk),
+        act__in=["staff_created", "role_changed", "password_set"],
+        at__gt=now - PUPPET_FOR,
+    ).exists()
+
+
+def withdraw_all(*, act: str, target_id: str, now: datetime) -> int:
+    """What waits for this act on this target is off the table: the facts it was asked about have changed."""
+    waiting = Approval.objects.filter(act=act, target_id=target_id, state=Approval.State.WAITING)
+    return waiting.update(state=Approval.State.WITHDRAWN, decided_at=now)
+
+
 def _decide(approval_id: UUID | str, by: AbstractBaseUser, now: datetime, state: Approval.State, act: str) -> Approval:
     with transaction.atomic():
         approval = Approval.objects.select_for_update().get(pk=approval_id)
@@ -120,6 +139,8 @@ def _decide(approval_id: UUID | str, by: AbstractBaseUser, now: datetime, state:
             raise SamePerson("Only who asked for it can take it back")
         if state != Approval.State.WITHDRAWN and is_own:
             raise SamePerson
+        if state == Approval.State.APPROVED and _was_set_up_by(by, approval.requested_by_id, now):
+            raise SamePerson("Who asked for it has just set up this account: somebody else has to decide")
         approval.payload.reveal()  # opened before the row forgets it
         # SQLite ignores row locks: the conditional update decides who was first on both engines.
         moved = Approval.objects.filter(pk=approval.pk, state=Approval.State.WAITING).update(

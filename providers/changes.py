@@ -20,10 +20,10 @@ ACT_CREDENTIALS = "change_credentials"
 
 
 def is_live(provider: Provider) -> bool:
-    """It has a live key or a live account that is still good for something."""
+    """It has, or ever had, a live key or a live account: revoking a key must not open a way around two people."""
     return (
-        ApiKey.objects.filter(provider=provider, mode=Mode.LIVE.value, revoked_at=None).exists()
-        or MerchantAccount.objects.filter(provider=provider, mode=Mode.LIVE.value, retired_at=None).exists()
+        ApiKey.objects.filter(provider=provider, mode=Mode.LIVE.value).exists()
+        or MerchantAccount.objects.filter(provider=provider, mode=Mode.LIVE.value).exists()
     )
 
 
@@ -171,6 +171,16 @@ def block_account(*, account: MerchantAccount, actor: User, now: datetime) -> bo
 
 def unblock_account(*, account: MerchantAccount, actor: User, now: datetime) -> bool:
     return _switch(account, actor, now, "account_unblocked", {"blocked_at__isnull": False}, {"blocked_at": None})
+
+
+def activate_account(*, account: MerchantAccount, actor: User, now: datetime) -> bool:
+    """The switch that the API has too. A block stays whatever it says."""
+    return _switch(account, actor, now, "account_switched_on", {"is_active": False}, {"is_active": True})
+
+
+def deactivate_account(*, account: MerchantAccount, actor: User, now: datetime) -> bool:
+    """No new payments until somebody activates it again, which the API can do too."""
+    return _switch(account, actor, now, "account_switched_off", {"is_active": True}, {"is_active": False})
 
 
 def retire_account(*, account: MerchantAccount, actor: User, now: datetime) -> bool:

@@ -87,13 +87,18 @@ def device_of(user: User) -> StaffDevice | None:
     return StaffDevice.objects.filter(user=user, confirmed=True).first()
 
 
-def begin_enrolment(*, user: User, now: datetime) -> StaffDevice:
-    """A device that is not good for anything until a code confirms it. Two open tabs show the same one."""
+def begin_enrolment(*, user: User, now: datetime, begun: str = "") -> StaffDevice:
+    """A device that is not good for anything until a code confirms it.
+
+    `begun` is the id that this very session was given before: two tabs of it show the same secret, and nobody who
+    merely knows the password too is shown a secret that its owner is about to confirm.
+    """
     with transaction.atomic():
-        device = StaffDevice.objects.select_for_update().filter(user=user, confirmed=False).first()
-        if device is not None and device.created_at > now - UNCONFIRMED_FOR:
+        unconfirmed = StaffDevice.objects.filter(user=user, confirmed=False)
+        unconfirmed.filter(created_at__lte=now - UNCONFIRMED_FOR).delete()
+        device = unconfirmed.select_for_update().filter(pk=begun).first() if begun else None
+        if device is not None:
             return device
-        StaffDevice.objects.filter(user=user, confirmed=False).delete()
         device = StaffDevice(user=user, name="Authenticator app", confirmed=False)
         device.sealed_key = Sealed(secrets.token_hex(20))
         device.save(force_insert=True)

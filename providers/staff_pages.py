@@ -30,6 +30,7 @@ from providers.models import AuditEntry, RecoveryDevice
 
 PENDING = "staff_sign_in"
 PENDING_FOR = timedelta(minutes=10)
+ENROLLING = "staff_enrolling"
 REPLACING = "staff_replacing_until"
 REPLACING_FOR = timedelta(minutes=10)
 SESSION_FOR = timedelta(hours=12)
@@ -173,7 +174,8 @@ class StaffDoors:
         if user is None or (not is_replacing and staff.device_of(user)):
             target = "security" if self.site.has_permission(request) else "login"
             return HttpResponseRedirect(self._url(target))
-        device = staff.begin_enrolment(user=user, now=now)
+        device = staff.begin_enrolment(user=user, now=now, begun=str(request.session.get(ENROLLING, "")))
+        request.session[ENROLLING] = str(device.pk)
         form = CodeForm(request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
             codes = staff.confirm_enrolment(device=device, code=form.cleaned_data["code"], now=now)
@@ -194,6 +196,7 @@ class StaffDoors:
         self, request: HttpRequest, user: User, device: Any, codes: list[str], now: datetime, *, is_replacing: bool
     ) -> HttpResponse:
         next_url = self._url("security")
+        request.session.pop(ENROLLING, None)
         if is_replacing:
             request.session.pop(REPLACING, None)
             request.session.cycle_key()

@@ -32,7 +32,7 @@ def _reject_refund(approval: Approval, by: User, now: datetime) -> object:
 
 def _approve_exit(approval: Approval, by: User, now: datetime) -> object:
     payment = Payment.objects.get(pk=approval.target_id)
-    return reviews.approve_exit(payment_id=payment.pk, actor=by, now=now)
+    return reviews.approve_exit(payment_id=payment.pk, approval_id=approval.pk, actor=by, now=now)
 
 
 def _order_of_payment(approval: Approval) -> str:

@@ -537,3 +537,12 @@ def test_creating_takes_a_known_number_of_queries(client, key, provider, django_
         assert send(client, PATH, body, headers={"Idempotency-Key": "k"}).status_code == 200
     with django_assert_num_queries(QUERIES["buy button"]):
         assert send(client, PATH, {"serviceId": provider.service.slug}).status_code == 200
+
+
+def test_a_public_button_cannot_name_the_providers_own_order(client, provider):
+    """A stranger's five dollars must not be told as the payment of somebody else's order."""
+    body = {"serviceId": provider.service.slug, "externalId": "VICTIM-1", "amount": 5}
+    answer = client.post("/api/create-payment-intent", json.dumps(body), content_type="application/json")
+    assert answer.status_code == 200
+    assert answer.json()["externalId"] is None
+    assert Order.objects.get().external_id == ""

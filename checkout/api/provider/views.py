@@ -56,7 +56,9 @@ class CreatePaymentIntent(ProviderView):
         expires_at = shapes.check_expiry(wanted.get("expiresAt"), now=now)
         provider, service, mode = self._seller(request, wanted.get("serviceId"))
         amount = wanted.get("amount")
-        external_id = wanted.get("externalId")
+        # Only who holds the key may name the provider's own order: with a public button, a stranger would pay five
+        # dollars and have the provider told that somebody else's order is paid.
+        external_id = wanted.get("externalId") if request.auth else None
         key = key_of(request) if request.auth else None
         order = orders.open_order(
             dialect=Order.Dialect.PROVIDER,
