@@ -28,10 +28,10 @@ def _business_name(order: Order) -> str:
         .order_by(F("retired_at").desc(nulls_first=True), "created_at", "id")
         .values_list("business_name", "processor")
     )
-    return next((name for account in named if (name := _without_processor(*account))), "")
+    return next((name for account in named if (name := name_without_processor(*account))), "")
 
 
-def _without_processor(name: str, processor: str) -> str:
+def name_without_processor(name: str, processor: str) -> str:
     """`Restoran A — Click` is Restoran A: marketplaces name the account, the buyer knows the business."""
     entry = registry.PROCESSORS.get(processor)
     names = {processor, processor.replace("_", " "), entry.name if entry else processor}

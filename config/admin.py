@@ -57,9 +57,10 @@ class PayAdminSite(UnfoldAdminSite):
     def __init__(self, name: str = "admin") -> None:
         super().__init__(name)
         self.doors = StaffDoors(self)
-        # Filled by checkout's admin: what the first page counts, and how an order is found by any of its ids.
+        # Filled by checkout's admin: what the first page counts, how an order is found, further screens.
         self.attention: Callable[[HttpRequest], list[dict[str, Any]]] | None = None
         self.find: Callable[[HttpRequest, str], list[SearchResult]] | None = None
+        self.screens: list[Any] = []  # screens that are no table of one model (providers/admin/screens.py)
 
     def has_permission(self, request: HttpRequest) -> bool:
         user = request.user
@@ -76,7 +77,8 @@ class PayAdminSite(UnfoldAdminSite):
             path("enrol/", with_policy(protected(self.doors.enrol)), name="enrol"),
             path("security/", self.admin_view(protected(self.doors.security)), name="security"),
         ]
-        return doors + super().get_urls()
+        screens = [url for screen in self.screens for url in screen.get_urls()]
+        return doors + screens + super().get_urls()
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return with_policy(protected(self.doors.sign_in))(request, extra_context)

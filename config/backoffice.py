@@ -42,6 +42,7 @@ def _navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _item("Orders", "receipt_long", "checkout_order_changelist", "checkout.view_order"),
                 _item("Refunds", "undo", "checkout_refund_changelist", "checkout.view_refund"),
+                _item("Statements of a day", "fact_check", "statements", "checkout.view_order"),
                 _item("Waiting approvals", "group", "providers_approval_changelist", "providers.view_approval"),
             ],
         },
@@ -61,6 +62,7 @@ def _navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "title": "Who sells",
             "items": [
                 _item("Providers", "storefront", "providers_provider_changelist", "providers.view_provider"),
+                _item("Businesses", "store", "businesses", "providers.view_merchantaccount"),
                 _item("Services", "sell", "providers_service_changelist", "providers.view_service"),
                 _item(
                     "Merchant accounts",

@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from gateway.money import Money, exponent_of
+from providers.models import MerchantAccount
 
 OK, BAD, WAIT, INFO, NONE = "ok", "bad", "wait", "info", "none"
 MEANINGS = (OK, BAD, WAIT, INFO, NONE)
@@ -69,6 +70,15 @@ def badge(text: object, meaning: str = NONE) -> SafeString:
 def mode_badge(mode: str) -> SafeString:
     """Test is marked wherever it appears; live is the plain case, said quietly."""
     return badge("Test", WAIT) if mode == "test" else badge("Live", NONE)
+
+
+def account_state(account: MerchantAccount) -> tuple[str, str]:
+    """(word, meaning): the words of the Invoice API's documents, and what staff added to them."""
+    if account.retired_at is not None:
+        return "retired", NONE
+    if account.blocked_at is not None:
+        return "blocked", BAD
+    return ("active", OK) if account.is_active else ("inactive", NONE)
 
 
 def when(at: datetime | None, empty: str = "never") -> SafeString | str:

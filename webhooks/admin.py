@@ -22,10 +22,21 @@ from providers import audit, backoffice
 from providers.admin.base import ReadOnlyAdmin
 from providers.admin.provider import ProviderAdmin, ProviderForm
 from providers.models import Provider
-from webhooks import delivery, targets
+from webhooks import delivery, ladders, targets
 from webhooks.models import Delivery
 
 NEEDS_STAFF = [Delivery.State.STUCK, Delivery.State.SUPERSEDED, Delivery.State.ENDED]
+
+# The words on the wire, as people say them. `invoice.*` are ours for the states that the Invoice API tells.
+EVENTS = {
+    "payment_succeeded": "Payment succeeded",
+    "payment_failed": "Payment failed",
+    "payment_refunded": "Payment refunded",
+    "invoice.paid": "Invoice paid",
+    "invoice.failed": "Invoice failed",
+    "invoice.cancelled": "Invoice cancelled",
+    "invoice.refunded": "Invoice refunded",
+}
 
 
 class CheckedProviderForm(ProviderForm):
@@ -55,6 +66,17 @@ class ViewFilter(admin.SimpleListFilter):
         return queryset.filter(state=self.value()) if self.value() else queryset
 
 
+class EventFilter(admin.SimpleListFilter):
+    title = "event"
+    parameter_name = "event_kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(EVENTS.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:
+        return queryset.filter(event_kind=self.value()) if self.value() else queryset
+
+
 class ReplayForm(forms.Form):
     forced = forms.BooleanField(
         required=False,
@@ -67,7 +89,7 @@ class ReplayForm(forms.Form):
 class DeliveryAdmin(ReadOnlyAdmin):
     section = "Webhooks to providers"
     list_display = ["event", "order", "provider", "mode", "state_shown", "last_answer", "tries", "made", "next_shown"]
-    list_filter = [ViewFilter, "provider", "is_livemode", "event_kind"]
+    list_filter = [ViewFilter, "provider", "is_livemode", EventFilter]
     list_select_related = ["provider"]
     search_fields = ["order_id"]
     search_help_text = "The whole id of an order or of a delivery"
@@ -78,7 +100,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Event")
     def event(self, row: Delivery) -> str:
-        return row.event_kind
+        return format_html('{}<span class="quiet mono keep below">{}</span>', words_of(row), row.event_kind)
 
     @admin.display(description="Order")
     def order(self, row: Delivery) -> str:
@@ -176,9 +198,14 @@ class DeliveryAdmin(ReadOnlyAdmin):
         is_old = row.state in (Delivery.State.SUPERSEDED, Delivery.State.DELIVERED)
         return self.act_page(
             request,
-            title=f"Send {row.event_kind} again",
-            text="The same body with the same webhook-id goes to today's address, from the first attempt on.",
-            facts=[("Order", str(row.order_id)), ("Now", self.state_shown(row)), ("Last answer", answer_of(row))],
+            title=f"Send “{words_of(row)}” again",
+            text=f"The same body with the same webhook-id goes to {_whose_address(row)}, from the first attempt on.",
+            facts=[
+                ("Order", str(row.order_id)),
+                ("To", row.url),
+                ("Now", self.state_shown(row)),
+                ("Last answer", answer_of(row)),
+            ],
             notes=["The receiver has heard something newer about this order."] if is_old else [],
             form=form if is_old else None,
             button="Send again",
@@ -208,7 +235,11 @@ class DeliveryAdmin(ReadOnlyAdmin):
             request,
             title=f"Send all stuck webhooks of {provider.name} again",
             text="Each goes out with its own body, those of one order in their order.",
-            facts=[("Waiting", waiting), ("Address", provider.webhook_url or "none")],
+            facts=[
+                ("Waiting", waiting),
+                ("Address", provider.webhook_url or "no webhook URL"),
+                ("Beside it", "what was opened with an address of its own (notifyUrl) goes there"),
+            ],
             button="Send them all again",
             back=f"{self.list_url()}?view=stuck",
         )
@@ -225,9 +256,11 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return self.page(
             request,
             "staff/delivery.html",
-            f"Webhook {row.event_kind}",
+            words_of(row),
             {
                 "delivery": row,
+                "whose_address": _whose_address(row),
+                "ladder": _ladder_of(row),
                 "meaning": backoffice.DELIVERY_MEANING[row.state],
                 "answer": answer_of(row),
                 "tries": row.tries.all()[:100],
@@ -235,6 +268,23 @@ class DeliveryAdmin(ReadOnlyAdmin):
                 "may_replay": self.has_replay_permission(request),
             },
         )
+
+
+def words_of(row: Delivery) -> str:
+    return EVENTS.get(row.event_kind, row.event_kind)
+
+
+def _whose_address(row: Delivery) -> str:
+    return "the provider's webhook URL of that day" if row.follows_provider else "the order's own notifyUrl"
+
+
+def _ladder_of(row: Delivery) -> str:
+    """ "after 0, 1, 2, 4, 8 s": when the fast tries come."""
+    ladder = ladders.LADDERS.get(row.ladder)
+    if ladder is None:
+        return row.ladder
+    delays = ", ".join(f"{seconds:g}" for seconds in ladder.delays_seconds)
+    return f"{len(ladder.delays_seconds)}, after {delays} s; stuck from failure {ladder.stuck_after} on"
 
 
 def answer_of(row: Delivery) -> str:

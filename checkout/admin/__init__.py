@@ -1,5 +1,13 @@
-"""The back office's screens of money: orders, refunds, callbacks, approvals, and what needs attention."""
+"""The back office's screens of money: orders, refunds, statements, businesses, callbacks, approvals, attention."""
 
-from checkout.admin import approvals, attention, callbacks, orders, refunds  # registered by being imported
+from checkout.admin import (  # registered by being imported
+    approvals,
+    attention,
+    businesses,
+    callbacks,
+    orders,
+    refunds,
+    statements,
+)
 
-__all__ = ["approvals", "attention", "callbacks", "orders", "refunds"]
+__all__ = ["approvals", "attention", "businesses", "callbacks", "orders", "refunds", "statements"]

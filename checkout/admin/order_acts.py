@@ -15,6 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 
 from checkout import orders, payments, refunds, reviews
+from checkout.admin import at_processor
 from checkout.errors import CheckoutError
 from checkout.models import Order, Payment, Refund
 from gateway.errors import GatewayError
@@ -102,6 +103,10 @@ class OrderActs(ReadOnlyAdmin):
     def refund(self, request: HttpRequest, order_id: UUID, payment_id: UUID) -> HttpResponse:
         order = self.row(request, str(order_id), "checkout.make_refund")
         payment = _payment_of(order, payment_id)
+        elsewhere = at_processor.where_to_refund(payment)
+        if elsewhere:
+            messages.warning(request, f"Refund it in {elsewhere}: there is no call for it. Nothing was changed here.")
+            return self.to_row(order)
         remaining = Money(refunds.remaining_minor(payment), payment.currency)
         form = RefundForm(request.POST if request.method == "POST" else None, remaining=remaining)
         if request.method == "POST" and form.is_valid():

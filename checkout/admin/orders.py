@@ -1,10 +1,11 @@
 """Orders: a list that finds, and one page per order that explains. Read-only; acts are in `order_acts`."""
 
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -12,66 +13,23 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from unfold.dataclasses import SearchResult
 
-from checkout import refunds
+from checkout import notifications, refunds, siblings
+from checkout.admin import at_processor
 from checkout.admin.order_acts import OrderActs
+from checkout.admin.order_filters import AttentionFilter, BusinessFilter, PinnedFilter, ProcessorFilter
 from checkout.admin.words import timeline
-from checkout.models import CallbackRecord, Order, Payment, Refund
+from checkout.models import CallbackRecord, Order, Payment, ProcessorTransaction, Refund
 from gateway import registry
 from providers import backoffice
 from providers.models import Approval, Provider
-from webhooks.admin import answer_of
+from webhooks.admin import answer_of, words_of
 from webhooks.models import Delivery
 
 FOUND = 200  # rows of one external id or reference that a search lists at most
+DELIVERIES = 50  # shown of an order at most
+SIBLINGS = 20  # shown of them at most; each is a retry of the same sourceInvoiceId
+LONGEST_NUMBER = 18  # digits that are surely a number of ours
 SHORTEST_PREFIX = 8  # characters of an order id that are enough to look it up by
-
-
-class ProcessorFilter(admin.SimpleListFilter):
-    title = "processor"
-    parameter_name = "processor"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(entry.slug, entry.name) for entry in registry.PROCESSORS.values()]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
-        if not self.value():
-            return queryset
-        return queryset.filter(Exists(Payment.objects.filter(order=OuterRef("pk"), processor=self.value())))
-
-
-class AttentionFilter(admin.SimpleListFilter):
-    """What a person should look at."""
-
-    title = "needs attention"
-    parameter_name = "attention"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [
-            ("review", "under review"),
-            ("unknown", "outcome unknown"),
-            ("duplicate", "paid twice"),
-            ("late", "paid late"),
-            ("same_external_id", "same external id"),
-            ("disputed", "disputed"),
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
-        payments = Payment.objects.all()
-        match self.value():
-            case "review":
-                return queryset.filter(pk__in=payments.filter(status="review").values("order_id"))
-            case "unknown":
-                return queryset.filter(pk__in=payments.filter(status="unknown").values("order_id"))
-            case "duplicate":
-                kept = payments.filter(is_duplicate=True, refunded_minor__lt=F("captured_minor"))
-                return queryset.filter(pk__in=kept.values("order_id"))
-            case "disputed":
-                return queryset.filter(pk__in=payments.filter(is_disputed=True).values("order_id"))
-            case "late":
-                return queryset.filter(is_late=True)
-            case "same_external_id":
-                return queryset.filter(shares_external_id=True)
-        return queryset
 
 
 @admin.register(Order)
@@ -79,10 +37,16 @@ class OrderAdmin(OrderActs):
     section = "Orders"
     list_display = ["order_id", "made", "state", "amount", "provider_shown", "bought"]
     list_display_links = ["order_id"]
-    list_filter = ["status", "mode", AttentionFilter, ProcessorFilter, "provider", "created_at"]
+    list_filter = [
+        "status", "mode", AttentionFilter, BusinessFilter, ProcessorFilter, PinnedFilter, "dialect", "provider",
+        "created_at",
+    ]  # fmt: skip
     list_select_related = ["provider"]
     search_fields = ["id"]
-    search_help_text = "An order id (or how it begins), your external id, a checkout token, a processor's reference"
+    search_help_text = (
+        "An order id (or how it begins), an external id or sourceInvoiceId, a checkout token, a processor's id of its "
+        "transaction, Click's prepare id, a receipt's code"
+    )
     ordering = ["-id"]  # ids sort by time, and this index is there
 
     # --- the list ----------------------------------------------------------------------------------------------
@@ -114,11 +78,14 @@ class OrderAdmin(OrderActs):
 
     @admin.display(description="Provider", ordering="provider__name")
     def provider_shown(self, order: Order) -> str:
-        return format_html('<span class="cut" title="{0}">{0}</span>', order.provider_name or "–")
+        business = ""
+        if order.business_id:
+            business = format_html('<span class="cut quiet mono" title="{0}">{0}</span>', order.business_id)
+        return format_html('<span class="cut" title="{0}">{0}</span>{1}', order.provider_name or "–", business)
 
     @admin.display(description="Bought")
     def bought(self, order: Order) -> str:
-        what = order.service_name or order.description or "–"
+        what = order.service_name or order.description or _first_line(order)
         said = f"{what} × {order.quantity}" if order.quantity > 1 else what
         return format_html('<span class="cut" title="{0}">{0}</span>', said)
 
@@ -137,9 +104,10 @@ class OrderAdmin(OrderActs):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         order = self.row(request, object_id)
-        payments = list(order.payments.select_related("account"))
+        payments = list(order.payments.select_related("account").prefetch_related("processor_transactions"))
         made_refunds = list(Refund.objects.filter(payment__order=order).select_related("payment"))
         deliveries = Delivery.objects.filter(order_id=order.pk).order_by("sequence", "id").prefetch_related("tries")
+        told = list(deliveries)
         waiting = Approval.objects.filter(state=Approval.State.WAITING)
         ids = [str(payment.pk) for payment in payments]
         waiting = waiting.filter(
@@ -160,6 +128,9 @@ class OrderAdmin(OrderActs):
                         "meaning": backoffice.PAYMENT_MEANING[payment.status],
                         "remaining": refunds.remaining_minor(payment) if payment.captured_minor else 0,
                         "can_refund": request.user.has_perm("checkout.make_refund"),
+                        "where_to_refund": at_processor.where_to_refund(payment),
+                        "transactions": at_processor.transactions_of(payment),
+                        "facts": at_processor.facts_of(payment.processor_data),
                         "can_settle": payment.status == "review" and request.user.has_perm("checkout.settle_review"),
                     }
                     for payment in payments
@@ -171,8 +142,17 @@ class OrderAdmin(OrderActs):
                     for record in CallbackRecord.objects.filter(order_id=order.pk).order_by("-id")[:50]
                 ],
                 "deliveries": [
-                    (row, backoffice.DELIVERY_MEANING[row.state], answer_of(row)) for row in deliveries[:50]
+                    (row, words_of(row), backoffice.DELIVERY_MEANING[row.state], answer_of(row))
+                    for row in told[:DELIVERIES]
                 ],
+                "is_told": _is_told(told),
+                "siblings": [
+                    (other, badges_of(other)) for other in siblings.siblings_of(order).order_by("-id")[:SIBLINGS]
+                ],
+                "business_url": _business_url(order),
+                "lines": order.items,
+                "lines_total": sum(line["total"] for line in order.items),
+                "receipt_url": notifications.receipt_url(order) if order.paid_at else "",
                 "waiting": waiting.select_related("requested_by"),
                 "can_cancel": request.user.has_perm("checkout.cancel_order")
                 and order.status in ("created", "pending", "processing", "failed"),
@@ -208,6 +188,25 @@ def badges_of(order: Order) -> list[SafeString]:
     return words
 
 
+def _business_url(order: Order) -> str:
+    if order.provider is None or not order.business_id:
+        return ""
+    return f"{reverse('admin:businesses_one')}?{urlencode({'source': order.provider.slug, 'id': order.business_id})}"
+
+
+def _first_line(order: Order) -> str:
+    """What an invoice without a description is for: the first line of its receipt."""
+    if not order.items:
+        return "–"
+    more = f" and {len(order.items) - 1} more" if len(order.items) > 1 else ""
+    return f"{order.items[0].get('name', '–')}{more}"
+
+
+def _is_told(deliveries: list[Delivery]) -> bool | None:
+    """The invoice's `notify_delivered`: whether the last thing there was to tell was told. None: nothing was."""
+    return deliveries[-1].state == Delivery.State.DELIVERED if deliveries else None
+
+
 # --- finding ------------------------------------------------------------------------------------------------------
 
 
@@ -222,6 +221,8 @@ def search(queryset: QuerySet[Order], text: str) -> QuerySet[Order]:
         return queryset
     if term.startswith("tok_"):
         return queryset.filter(token=term)
+    if term.startswith("rcp_"):
+        return queryset.filter(receipt_code=term)
     found: list[UUID] = []
     ends = _range_of(term)
     if ends is not None:
@@ -229,6 +230,8 @@ def search(queryset: QuerySet[Order], text: str) -> QuerySet[Order]:
             return queryset.filter(pk__range=ends)
         found += [ends[0], *Payment.objects.filter(pk=ends[0]).values_list("order_id", flat=True)]
         found += Refund.objects.filter(pk=ends[0]).values_list("payment__order_id", flat=True)
+    if term.isascii() and term.isdigit() and len(term) <= LONGEST_NUMBER:  # our number at a processor that asks first
+        found += ProcessorTransaction.objects.filter(pk=int(term)).values_list("order_id", flat=True)
     references = Payment.objects.filter(processor__in=list(registry.PROCESSORS), processor_ref=term)
     found += references.values_list("order_id", flat=True)[:FOUND]
     providers = list(Provider.objects.values_list("pk", flat=True))

@@ -2,32 +2,37 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from gateway import registry
 from gateway.errors import GatewayError
 from gateway.types import Mode
-from providers import accounts, approvals, audit, backoffice, changes
+from providers import accounts, approvals, audit, backoffice, callback_addresses, changes
 from providers.admin.base import PayModelAdmin
 from providers.admin.provider_keys import can_be_live
 from providers.models import Approval, MerchantAccount, Provider
-
-# Where the processor's own dashboard has to send its callbacks; all others share one pattern.
-CALLBACK_PATHS = {"stripe": "/api/webhooks/stripe", "razorpay": "/api/webhooks/razorpay"}
 
 
 class ChoiceForm(forms.Form):
     """Whose account, where, in which mode: what decides which fields are asked for."""
 
-    provider = forms.ModelChoiceField(Provider.objects.all(), label="Provider")
+    provider = forms.ModelChoiceField(Provider.objects.all(), label="Provider (source)")
+    business_id = forms.CharField(
+        label="Business id",
+        max_length=128,
+        required=False,
+        help_text="Of a business of a marketplace. Empty: the provider sells for itself.",
+    )
     processor = forms.ChoiceField(label="Processor")
     mode = forms.ChoiceField(label="Mode", choices=[("test", "Test"), ("live", "Live")])
 
@@ -77,7 +82,7 @@ class CredentialsForm(forms.Form):
 class MerchantAccountAdmin(PayModelAdmin):
     section = "Merchant accounts"
     add_label = "Create New Merchant Account"
-    list_display = ["owner", "processor", "mode_shown", "state", "updated_shown"]
+    list_display = ["owner", "business", "processor", "mode_shown", "state", "updated_shown"]
     list_filter = ["processor", "mode", "provider"]
     list_select_related = ["provider"]
     search_fields = ["business_name", "business_id", "provider__name"]
@@ -88,13 +93,20 @@ class MerchantAccountAdmin(PayModelAdmin):
             return "House account"
         return account.business_name or account.business_id or str(account.provider)
 
+    @admin.display(description="Business", ordering="business_id")
+    def business(self, account: MerchantAccount) -> str:
+        if not account.business_id or account.provider is None:
+            return ""
+        said = f"{account.provider.slug} / {account.business_id}"
+        return format_html('<a class="cut mono" title="{1}" href="{0}">{1}</a>', _business_url(account), said)
+
     @admin.display(description="Mode", ordering="mode")
     def mode_shown(self, account: MerchantAccount) -> str:
         return backoffice.mode_badge(account.mode)
 
     @admin.display(description="State")
     def state(self, account: MerchantAccount) -> str:
-        return backoffice.badge(*_state(account))
+        return backoffice.badge(*backoffice.account_state(account))
 
     @admin.display(description="Changed", ordering="updated_at")
     def updated_shown(self, account: MerchantAccount) -> str:
@@ -110,19 +122,25 @@ class MerchantAccountAdmin(PayModelAdmin):
             raise PermissionDenied
         title = "New merchant account"
         is_chosen = "processor" in request.GET
-        choice = ChoiceForm(request.GET if is_chosen else None, initial={"provider": request.GET.get("provider")})
+        known = {name: request.GET.get(name) for name in ("provider", "business_id")}
+        choice = ChoiceForm(request.GET if is_chosen else None, initial=known)
         if not is_chosen or not choice.is_valid():
             return self.page(request, "staff/account_choice.html", title, {"form": choice})
         provider, processor = choice.cleaned_data["provider"], choice.cleaned_data["processor"]
-        mode = Mode(choice.cleaned_data["mode"])
+        mode, business_id = Mode(choice.cleaned_data["mode"]), choice.cleaned_data["business_id"]
+        present = MerchantAccount.objects.filter(
+            provider=provider, business_id=business_id, processor=processor, mode=mode.value, retired_at=None
+        ).first()
+        if present is not None:
+            messages.info(request, "It has an account there already: this is it.")
+            return self.to_row(present)
         form = CredentialsForm(request.POST if request.method == "POST" else None, processor=processor)
         if request.method == "POST" and form.is_valid():
-            answer = self._save(request, form, provider, processor, mode, "")
+            answer = self._save(request, form, provider, processor, mode, business_id)
             if answer is not None:
                 return answer
-        return self.page(
-            request, "staff/account.html", title, {"form": form, **_about(provider, processor, mode), "is_new": True}
-        )
+        about = _about(provider, processor, mode, business_id)
+        return self.page(request, "staff/account.html", title, {**about, "form": form, "is_new": True})
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -147,9 +165,12 @@ class MerchantAccountAdmin(PayModelAdmin):
                     return answer
         elif request.method == "POST":
             raise PermissionDenied
-        word, meaning = _state(account)
+        word, meaning = backoffice.account_state(account)
         context = {"form": form, "account": account, "word": word, "meaning": meaning, "may_change": may_change}
-        about = _about(account.provider, account.processor, mode)
+        context["own_addresses"] = callback_addresses.own(account.processor, account.pk)
+        if account.business_id:
+            context["business_url"] = _business_url(account)
+        about = _about(account.provider, account.processor, mode, account.business_id)
         return self.page(request, "staff/account.html", str(account), {**about, **context})
 
     def _save(
@@ -194,6 +215,8 @@ class MerchantAccountAdmin(PayModelAdmin):
     def act_urls(self) -> list[Any]:
         return [
             ("<uuid:account_id>/check/", self.check_connection, "check"),
+            ("<uuid:account_id>/activate/", self.activate, "activate"),
+            ("<uuid:account_id>/deactivate/", self.deactivate, "deactivate"),
             ("<uuid:account_id>/block/", self.block, "block"),
             ("<uuid:account_id>/unblock/", self.unblock, "unblock"),
             ("<uuid:account_id>/retire/", self.retire, "retire"),
@@ -222,13 +245,28 @@ class MerchantAccountAdmin(PayModelAdmin):
         else:
             messages.warning(request, f"The processor answers: no {what}. {answer.why}")
 
+    def activate(self, request: HttpRequest, account_id: UUID) -> HttpResponse:
+        return self._switch(
+            request, account_id, changes.activate_account, "Activate", "New payments can be opened on it."
+        )
+
+    def deactivate(self, request: HttpRequest, account_id: UUID) -> HttpResponse:
+        return self._switch(
+            request,
+            account_id,
+            changes.deactivate_account,
+            "Deactivate",
+            "No new payment is opened on it until it is activated again, here or through the API. "
+            "Payments that are open go on.",
+        )
+
     def block(self, request: HttpRequest, account_id: UUID) -> HttpResponse:
         return self._switch(
             request,
             account_id,
             changes.block_account,
             "Block",
-            "No new payment is opened on it until staff lift the block. Payments that are open go on.",
+            "No new payment is opened on it until staff lift the block; the API cannot. Payments that are open go on.",
         )
 
     def unblock(self, request: HttpRequest, account_id: UUID) -> HttpResponse:
@@ -258,24 +296,23 @@ class MerchantAccountAdmin(PayModelAdmin):
             text=text,
             button=word,
             back=self.url_of("change", account.pk),
-            is_dangerous=word != "Unblock",
+            is_dangerous=word not in ("Unblock", "Activate"),
         )
 
 
-def _about(provider: Provider | None, processor: str, mode: Mode) -> dict[str, Any]:
-    path = CALLBACK_PATHS.get(processor, f"/api/callbacks/{processor}")
+def _about(provider: Provider | None, processor: str, mode: Mode, business_id: str) -> dict[str, Any]:
     return {
         "provider": provider,
+        "business_id": business_id,
         "processor": registry.get(processor),
         "mode": mode.value,
-        "callback_url": f"{settings.BASE_URL}{path}",
+        "addresses": callback_addresses.shared(processor),
         "needs_second": provider is not None and mode == Mode.LIVE,
     }
 
 
-def _state(account: MerchantAccount) -> tuple[str, str]:
-    if account.retired_at is not None:
-        return "retired", backoffice.NONE
-    if account.blocked_at is not None:
-        return "blocked", backoffice.BAD
-    return ("in use", backoffice.OK) if account.is_active else ("switched off", backoffice.NONE)
+def _business_url(account: MerchantAccount) -> str:
+    """The page of its business, which an app further to the left has."""
+    assert account.provider is not None
+    query = urlencode({"source": account.provider.slug, "id": account.business_id})
+    return f"{reverse('admin:businesses_one')}?{query}"

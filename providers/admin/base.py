@@ -31,46 +31,15 @@ class BoundedPaginator(Paginator):
         return len(rows)
 
 
-class PayModelAdmin(ModelAdmin):
-    """No delete anywhere: what is not wanted any more is switched off, because orders point at it."""
+class OwnPages:
+    """Our own pages in the theme's frame, for screens of one model and for others."""
 
-    list_fullwidth = True
-    list_per_page = 50
-    show_full_result_count = False
-    paginator = BoundedPaginator
-    actions: Sequence[Any] | None = []
+    admin_site: Any
+    opts: Any = None
     section = ""  # what the menu calls this screen
-    add_label = ""  # what the button above the list says
 
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        context = {"add_label": self.add_label, "section": self.section, "title": self.section}
-        return super().changelist_view(request, {**context, **(extra_context or {})})
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        context: dict[str, Any] = {"section": self.section}
-        if object_id is None:
-            context["title"] = self.add_label
-        return super().changeform_view(request, object_id, form_url, {**context, **(extra_context or {})})
-
-    # --- pages of one row --------------------------------------------------------------------------------------
-
-    def row(self, request: HttpRequest, object_id: str, permission: str = "") -> Any:
-        """The row of an address. 404 for one that does not exist, 403 without `permission` ("" = may view)."""
-        row = self.get_object(request, object_id)
-        if row is None:
-            raise Http404
-        if not (request.user.has_perm(permission) if permission else self.has_view_permission(request, row)):
-            raise PermissionDenied
-        return row
+    def list_url(self) -> str:
+        raise NotImplementedError
 
     def page(
         self, request: HttpRequest, template: str, title: str, context: dict[str, Any], status: int = 200
@@ -114,6 +83,47 @@ class PayModelAdmin(ModelAdmin):
             "form_token": form_token(),
         }
         return self.page(request, "staff/act.html", title, context, status)
+
+
+class PayModelAdmin(OwnPages, ModelAdmin):
+    """No delete anywhere: what is not wanted any more is switched off, because orders point at it."""
+
+    list_fullwidth = True
+    list_per_page = 50
+    show_full_result_count = False
+    paginator = BoundedPaginator
+    actions: Sequence[Any] | None = []
+    add_label = ""  # what the button above the list says
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = {"add_label": self.add_label, "section": self.section, "title": self.section}
+        return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        context: dict[str, Any] = {"section": self.section}
+        if object_id is None:
+            context["title"] = self.add_label
+        return super().changeform_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    # --- pages of one row --------------------------------------------------------------------------------------
+
+    def row(self, request: HttpRequest, object_id: str, permission: str = "") -> Any:
+        """The row of an address. 404 for one that does not exist, 403 without `permission` ("" = may view)."""
+        row = self.get_object(request, object_id)
+        if row is None:
+            raise Http404
+        if not (request.user.has_perm(permission) if permission else self.has_view_permission(request, row)):
+            raise PermissionDenied
+        return row
 
     def list_url(self) -> str:
         return reverse(f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_changelist")

@@ -205,7 +205,12 @@ class ProviderAdmin(KeyActs):
             "is_live": changes.is_live(provider),
             "keys": [(key, *_key_state(key, now)) for key in provider.api_keys.all()],
             "secrets": SigningSecret.objects.filter(provider=provider).exclude(state="retired").order_by("state"),
-            "accounts": provider.accounts.filter(retired_at=None),
+            # A marketplace may have thousands of businesses: only the provider's own accounts are listed here.
+            "accounts": [
+                (account, *backoffice.account_state(account))
+                for account in provider.accounts.filter(retired_at=None, business_id="")
+            ],
+            "has_businesses": provider.accounts.exclude(business_id="").exists(),
             "waiting": Approval.objects.filter(
                 state=Approval.State.WAITING, target_type="provider", target_id__startswith=str(provider.pk)
             ).select_related("requested_by"),
