@@ -1,0 +1,1 @@
+from tests.asking import asking_lab  # noqa: F401  (fixture)
