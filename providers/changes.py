@@ -183,16 +183,6 @@ def deactivate_account(*, account: MerchantAccount, actor: User, now: datetime) 
     return _switch(account, actor, now, "account_switched_off", {"is_active": True}, {"is_active": False})
 
 
-def activate_account(*, account: MerchantAccount, actor: User, now: datetime) -> bool:
-    """The switch that the API has too. A block stays whatever it says."""
-    return _switch(account, actor, now, "account_switched_on", {"is_active": False}, {"is_active": True})
-
-
-def deactivate_account(*, account: MerchantAccount, actor: User, now: datetime) -> bool:
-    """No new payments until somebody activates it again, which the API can do too."""
-    return _switch(account, actor, now, "account_switched_off", {"is_active": True}, {"is_active": False})
-
-
 def retire_account(*, account: MerchantAccount, actor: User, now: datetime) -> bool:
     """No new payments for ever; callbacks and refunds of its old ones are still answered."""
     return _switch(account, actor, now, "account_retired", {"retired_at": None}, {"retired_at": now})

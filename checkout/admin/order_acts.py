@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
@@ -134,7 +133,7 @@ class OrderActs(ReadOnlyAdmin):
         if remaining.minor == 0 and request.method != "POST":
             messages.warning(request, "Nothing is left to refund of this payment.")
             return self.to_row(order)
-        limit = backoffice.money(settings.REFUND_APPROVAL_ABOVE_MINOR, payment.currency)
+        limit = backoffice.money(refunds.approval_limit(payment.currency), payment.currency)
         return self.act_page(
             request,
             title="Refund",
