@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from checkout import payments, transitions
+from checkout import offers, payments, transitions
 from checkout.errors import (
     AlreadyPaid,
     AmountNotAMultiple,
@@ -110,8 +110,8 @@ def open_order(
         expires_at=expires_at or now + timedelta(hours=settings.ORDER_LIFETIME_HOURS),
         created_at=now,
     )
-    if not payments.offers_for(order, now=now):
-        trouble = payments.why_no_offer(order)
+    if not offers.offers_for(order, now=now):
+        trouble = offers.why_no_offer(order)
         raise AmountRefused(trouble) if trouble else MethodNotAvailable()
     try:
         with transaction.atomic():

@@ -7,7 +7,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from checkout import callback_records, decisions, idempotency, orders, payments, rounds
+from checkout import callback_records, decisions, idempotency, offers, orders, rounds
 from gateway.errors import GatewayError
 from providers import accounts
 
@@ -39,7 +39,7 @@ def raise_alarms() -> None:
 @shared_task(name="checkout.refresh_availability", ignore_result=True)
 def refresh_availability() -> None:
     """Ask again what the accounts can take, so that opening an order never has to."""
-    for account, currency, method in [*payments.never_asked(), *accounts.stale_availabilities(now=timezone.now())]:
+    for account, currency, method in [*offers.never_asked(), *accounts.stale_availabilities(now=timezone.now())]:
         try:
             accounts.refresh_availability(account, currency=currency, method=method, now=timezone.now())
         except GatewayError as error:
