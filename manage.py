@@ -11,9 +11,13 @@ def main() -> None:
 
         household.prepare(starts="--code" not in sys.argv)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:  # a variable is wrong: whoever reads this did not write the code
+        sys.exit(f"{error}")
 
 
 if __name__ == "__main__":

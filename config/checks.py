@@ -23,6 +23,26 @@ from gateway.types import Mode
 logger = logging.getLogger(__name__)
 _LOOPBACK_NAMES = {"localhost", "testserver"}  # the latter is Django's own test client
 MIN_KEY_LENGTH = 50
+MIN_SERVICE_KEY_LENGTH = 24
+# How each secret is made, as .env.example says it too.
+GENERATORS = {
+    "SECRET_KEY": 'python3 -c "import secrets; print(secrets.token_urlsafe(48))"',
+    "FIELD_ENCRYPTION_KEYS": (
+        """python3 -c "import base64, secrets; print('k1:' + base64.b64encode(secrets.token_bytes(32)).decode())\""""
+    ),
+    "SERVICE_API_KEY": """python3 -c "import secrets; print('service_' + secrets.token_hex(24))\"""",
+    "WEBHOOK_SIGNING_SECRET": (
+        """python3 -c "import base64, secrets; print('whsec_' + base64.b64encode(secrets.token_bytes(24)).decode())\""""
+    ),
+}
+_EVERYBODY = {  # what a network of /0 would mean
+    "WEBHOOK_ALLOWED_NETWORKS": "allows every network: webhooks could be led to machines of ours.",
+    "TRUSTED_PROXIES": "trusts everybody: any client could choose its own address.",
+}
+_AT_LEAST_ONE = (
+    *("WEBHOOK_TIMEOUT_SECONDS", "WEBHOOK_DRAINS", "WEBHOOK_DRAIN_SECONDS", "WEBHOOK_IN_FLIGHT"),
+    *("WEBHOOK_FIRST_PER_HOST", "WEBHOOK_MOST_PER_HOST"),
+)
 
 
 def is_loopback(host: str) -> bool:
@@ -73,10 +93,16 @@ def check_secrets(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
     from providers.fields import keyring
 
     found: list[CheckMessage] = []
-    key = settings.SECRET_KEY
-    if len(key) < MIN_KEY_LENGTH or len(set(key)) < 5 or key.startswith("django-insecure-"):
-        hint = 'python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
-        found.append(_error(f"SECRET_KEY is weak: at least {MIN_KEY_LENGTH} random characters.", 10, hint))
+    try:
+        key = settings.SECRET_KEY
+    except ImproperlyConfigured:  # Django does not hand out an empty one
+        key = ""
+    if not key:
+        found.append(_error("SECRET_KEY is missing.", 10, GENERATORS["SECRET_KEY"]))
+    elif len(key) < MIN_KEY_LENGTH or len(set(key)) < 5 or key.startswith("django-insecure-"):
+        found.append(
+            _error(f"SECRET_KEY is weak: at least {MIN_KEY_LENGTH} random characters.", 10, GENERATORS["SECRET_KEY"])
+        )
     try:
         ring = list(keyring())
         if len({text.split(":", 1)[0] for text in settings.FIELD_ENCRYPTION_KEYS}) != len(
@@ -86,9 +112,32 @@ def check_secrets(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
         if any(len(key_id) > 40 for key_id in ring):
             found.append(_error("An id in FIELD_ENCRYPTION_KEYS is longer than 40 characters.", 11))
     except ValueError as error:
-        found.append(_error(f"FIELD_ENCRYPTION_KEYS cannot be read: {error}.", 11))
+        text = f"cannot be read: {error}" if settings.FIELD_ENCRYPTION_KEYS else "is missing"
+        found.append(_error(f"FIELD_ENCRYPTION_KEYS {text}.", 11, GENERATORS["FIELD_ENCRYPTION_KEYS"]))
+    if not settings.DEMO:
+        found += _service_keys()
     for slug, credentials in settings.HOUSE_CREDENTIALS.items():
         found += _house(slug, {name: text for name, text in credentials.items() if text})
+    return found
+
+
+def _service_keys() -> list[CheckMessage]:
+    """A service key acts for every source; the two modes never share one."""
+    keys = {
+        "SERVICE_API_KEY": settings.SERVICE_API_KEYS["live"],
+        "SERVICE_API_KEY_TEST": settings.SERVICE_API_KEYS["test"],
+    }
+    found: list[CheckMessage] = [
+        _error(
+            f"{name} is short: at least {MIN_SERVICE_KEY_LENGTH} random characters.", 15, GENERATORS["SERVICE_API_KEY"]
+        )
+        for name, key in keys.items()
+        if key and len(key) < MIN_SERVICE_KEY_LENGTH
+    ]
+    if keys["SERVICE_API_KEY"] and keys["SERVICE_API_KEY"] == keys["SERVICE_API_KEY_TEST"]:
+        found.append(
+            _error("SERVICE_API_KEY and SERVICE_API_KEY_TEST are the same.", 16, GENERATORS["SERVICE_API_KEY"])
+        )
     return found
 
 
@@ -123,13 +172,17 @@ def check_addresses(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
     for name in ("WEBHOOK_ALLOWED_NETWORKS", "TRUSTED_PROXIES"):
         for text in getattr(settings, name):
             try:
-                ip_network(text.strip(), strict=False)
+                network = ip_network(text.strip(), strict=False)
             except ValueError:
                 found.append(_error(f"{name}: {text!r} is not an address or a network in CIDR.", 23))
+                continue
+            if network.prefixlen == 0:
+                found.append(_error(f"{name} {_EVERYBODY[name]}", 25))
     if "*" in settings.ALLOWED_HOSTS and not settings.DEBUG:
         found.append(_error("ALLOWED_HOSTS=* lets anybody choose the host that links are made with.", 24))
-    if any(text.strip() in ("0.0.0.0/0", "::/0") for text in settings.TRUSTED_PROXIES):
-        found.append(_error("TRUSTED_PROXIES trusts everybody: any client could choose its own address.", 25))
+    for name in _AT_LEAST_ONE:
+        if getattr(settings, name) < 1:
+            found.append(_error(f"{name} must be at least 1.", 26))
     if settings.STATIC_COLLECTED and not (Path(settings.STATIC_ROOT) / "staticfiles.json").exists():
         found.append(
             Warning("The static files are not collected.", hint="manage.py collectstatic --no-input", id="pay.W001")
@@ -152,7 +205,28 @@ def check_production(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
         )
     if not settings.SUPPORT_EMAIL:
         found.append(Warning("Buyers find no address to turn to.", hint="Set SUPPORT_EMAIL.", id="pay.W012"))
-    return found
+    if not settings.WEBHOOK_SIGNING_SECRET:
+        found.append(
+            Warning(
+                "WEBHOOK_SIGNING_SECRET is missing: it signs for whoever has no signing secret of their own.",
+                hint=GENERATORS["WEBHOOK_SIGNING_SECRET"],
+                id="pay.W013",
+            )
+        )
+    return found + [
+        Warning(f"{name} still has the value of .env.example.", hint="Set your own.", id="pay.W014")
+        for name in _left_as_in_the_example()
+    ]
+
+
+def _left_as_in_the_example() -> list[str]:
+    left = {
+        "BASE_URL": urlsplit(settings.BASE_URL).hostname == "pay.example.com",
+        "ALLOWED_HOSTS": "pay.example.com" in settings.ALLOWED_HOSTS,
+        "The password in DATABASE_URL": settings.DATABASES["default"].get("PASSWORD") == "password",
+        "SUPPORT_EMAIL": settings.SUPPORT_EMAIL == "support@example.com",
+    }
+    return [name for name, is_left in left.items() if is_left]
 
 
 @register(Tags.database)

@@ -3,12 +3,14 @@
 Every variable stands in .env.example with a sentence. Defaults are the safe ones; what must be secret has none.
 """
 
+import os
 import warnings
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -16,12 +18,20 @@ VERSION = "0.1.0"
 
 env = environ.Env()
 if env_file := env.str("ENV_FILE", default=str(BASE_DIR / ".env")):
-    environ.Env.read_env(env_file)
+    try:
+        with Path(env_file).open():
+            pass
+        environ.Env.read_env(env_file)
+    except FileNotFoundError as error:
+        if "ENV_FILE" in os.environ:  # asked for, while .env may be absent
+            raise ImproperlyConfigured(f"ENV_FILE: there is no file {env_file}.") from error
+    except OSError as error:
+        raise ImproperlyConfigured(f"ENV_FILE: {env_file} cannot be read: {error.strerror}.") from error
 
 DEMO = env.bool("DEMO", default=False)
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY")
-FIELD_ENCRYPTION_KEYS = env.list("FIELD_ENCRYPTION_KEYS")
+SECRET_KEY = env.str("SECRET_KEY", default="")  # without it nothing starts; checks.py names all that is missing
+FIELD_ENCRYPTION_KEYS = env.list("FIELD_ENCRYPTION_KEYS", default=[])
 BASE_URL = env.str("BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
 IS_HTTPS = urlsplit(BASE_URL).scheme == "https"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
@@ -260,7 +270,12 @@ UZUM_WEB_LINK = env.bool("UZUM_WEB_LINK", default=True)
 # --- Webhooks -------------------------------------------------------------------------------------------------
 WEBHOOK_SIGNING_SECRET = env.str("WEBHOOK_SIGNING_SECRET", default="")
 WEBHOOK_ALLOWED_NETWORKS = env.list("WEBHOOK_ALLOWED_NETWORKS", default=[])
-WEBHOOK_TIMEOUT_SECONDS = 10
+WEBHOOK_TIMEOUT_SECONDS = env.int("WEBHOOK_TIMEOUT_SECONDS", default=10)
+WEBHOOK_DRAINS = env.int("WEBHOOK_DRAINS", default=1)
+WEBHOOK_DRAIN_SECONDS = env.int("WEBHOOK_DRAIN_SECONDS", default=20)
+WEBHOOK_IN_FLIGHT = env.int("WEBHOOK_IN_FLIGHT", default=64)
+WEBHOOK_FIRST_PER_HOST = env.int("WEBHOOK_FIRST_PER_HOST", default=4)
+WEBHOOK_MOST_PER_HOST = env.int("WEBHOOK_MOST_PER_HOST", default=32)
 
 # --- What is kept for how long ----------------------------------------------------------------------------------
 CALLBACK_RETENTION_DAYS = env.int("CALLBACK_RETENTION_DAYS", default=180)
