@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.http import HttpResponseBase
 from django.urls import URLPattern, path
+from django.views.generic import RedirectView
 
 from checkout.api import reference
 from checkout.api.invoice import views as invoice
@@ -12,6 +14,11 @@ from checkout.api.provider import views
 
 def both(route: str, view: Callable[..., Any], name: str) -> list[URLPattern]:
     return [path(route, view, name=name), path(f"{route}/", view)]
+
+
+def to_slash(name: str) -> Callable[..., HttpResponseBase]:
+    """For pages that are only read, one address is enough: the other spelling leads to it."""
+    return RedirectView.as_view(pattern_name=name, query_string=True, http_method_names=["get", "head"])
 
 
 urlpatterns = [
@@ -34,5 +41,7 @@ urlpatterns = [
     *both("api/refunds", invoice.Refunds.as_view(), "refunds"),
     *both("api/refunds/by-invoice/<str:invoice_id>", invoice.InvoiceRefunds.as_view(), "invoice-refunds"),
     path("api/schema/", reference.schema, name="schema"),
+    path("api/schema", to_slash("schema")),
     path("docs/", reference.page, name="docs"),
+    path("docs", to_slash("docs")),
 ]

@@ -96,3 +96,10 @@ def test_the_page_is_small(client):
     files = [finders.find(f"docs/{name}") for name in ("docs.css", "try.js")]
     size = len(client.get("/docs/").content) + sum(Path(file).stat().st_size for file in files)
     assert size < 64 * 1024
+
+
+@pytest.mark.parametrize("address", ["/docs", "/api/schema"])
+def test_the_spelling_without_a_slash_leads_to_the_page_for_who_reads(client, address):
+    answer = client.get(address + "?lang=ru")
+    assert (answer.status_code, answer["Location"]) == (302, f"{address}/?lang=ru")
+    assert client.post(address).status_code == 405
