@@ -46,6 +46,8 @@ Accounts = Sequence[MerchantAccount]
 # Their clock may run ahead of ours; a reservation never lasts longer for it than this.
 CLOCK_SKEW = timedelta(minutes=5)
 STATEMENT_LIMIT = 10_000
+# What may still turn into money, or wants people to decide whether it did.
+UNSETTLED = [*Payment.OPEN, Payment.Status.REVIEW]
 
 
 def answer(question: Question, *, accounts: Accounts, cause: str, now: datetime) -> Answer:
@@ -100,7 +102,10 @@ def _lock_order(reference: str, accounts: Accounts) -> tuple[Order, MerchantAcco
     return (order, account) if account is not None else None
 
 
-def _why_not(order: Order, account: MerchantAccount, *, now: datetime) -> Refusal | None:
+def _why_not(
+    order: Order, account: MerchantAccount, *, now: datetime, still_open: list[Payment] | None = None
+) -> Refusal | None:
+    """Why it cannot be paid to this account now. `still_open` where the caller has read its open payments."""
     if order.status in (Order.Status.PAID, Order.Status.REFUNDED) or siblings.is_any_paid(order):
         return Refusal.ALREADY_PAID
     if order.status in (Order.Status.CANCELLED, Order.Status.EXPIRED) or order.expires_at <= now:
@@ -109,14 +114,15 @@ def _why_not(order: Order, account: MerchantAccount, *, now: datetime) -> Refusa
         return Refusal.UNKNOWN_ORDER
     if order.closing_until and order.closing_until > now:
         return Refusal.ORDER_BUSY
-    if any(_can_capture_elsewhere(payment, now=now) for payment in _open_payments(order)):
+    if still_open is None:
+        still_open = _open_payments(order)
+    if any(_can_capture_elsewhere(payment, now=now) for payment in still_open):
         return Refusal.ORDER_BUSY
     return None
 
 
 def _open_payments(order: Order) -> list[Payment]:
-    wanted = [*Payment.OPEN, Payment.Status.REVIEW]
-    return list(order.payments.filter(status__in=wanted).prefetch_related("processor_transactions"))
+    return list(order.payments.filter(status__in=UNSETTLED).prefetch_related("processor_transactions"))
 
 
 def _can_capture_elsewhere(payment: Payment, *, now: datetime) -> bool:
@@ -170,20 +176,22 @@ def _repeated_create(known: ProcessorTransaction, question: Create, *, cause: st
 def _reserve(question: Create, order: Order, account: MerchantAccount, *, cause: str, now: datetime) -> Answer:
     lifetime = timedelta(seconds=registry.get(account.processor).capabilities.reservation_seconds)
     started = min(question.their_time or now, now + CLOCK_SKEW)
-    for payment in _open_payments(order):
+    still_open = _open_payments(order)
+    for payment in still_open:
         # A reservation whose time is over does not hold the order, whether the sweep has seen it or not.
         for row in payment.processor_transactions.all():
             if row.state == ProcessorTransaction.State.CREATED:
                 row.payment, payment.order = payment, order
                 _end_if_expired(row, cause=cause, now=now)
-    why = _why_not(order, account, now=now)
+    still_open = [payment for payment in still_open if payment.status in UNSETTLED]
+    why = _why_not(order, account, now=now, still_open=still_open)
     if why is None and question.money != order.money:
         why = Refusal.WRONG_AMOUNT
     if why is not None:
         return No(why)
     if now - started >= lifetime:
         return No(Refusal.TRANSACTION_EXPIRED)
-    payment = _payment_for(question, order, account, cause=cause, now=now)
+    payment = _payment_for(question, order, account, still_open, cause=cause, now=now)
     row = ProcessorTransaction.objects.create(
         account=account,
         order=order,
@@ -200,10 +208,18 @@ def _reserve(question: Create, order: Order, account: MerchantAccount, *, cause:
     return Done(_snapshot(row))
 
 
-def _payment_for(question: Create, order: Order, account: MerchantAccount, *, cause: str, now: datetime) -> Payment:
+def _payment_for(
+    question: Create,
+    order: Order,
+    account: MerchantAccount,
+    still_open: list[Payment],
+    *,
+    cause: str,
+    now: datetime,
+) -> Payment:
     """The open payment that leads to this account, else a new one; what waits elsewhere is ended on our side."""
     mine = None
-    for payment in _open_payments(order):
+    for payment in still_open:
         payment.order = order
         if payment.account_id == account.pk and not payment.processor_ref:
             mine = payment
@@ -432,7 +448,7 @@ def _is_order(row: ProcessorTransaction, reference: str) -> bool:
 
 def _lock(known: ProcessorTransaction) -> ProcessorTransaction:
     """The transaction as it is under the lock of its order and payment."""
-    payment = transitions.lock_payment(known.payment_id)
+    payment = transitions.lock_payment(known.payment_id, order_id=known.order_id)
     row = ProcessorTransaction.objects.get(pk=known.pk)
     row.payment = payment
     return row

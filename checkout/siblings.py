@@ -34,9 +34,15 @@ def is_any_paid(order: Order) -> bool:
     return siblings_of(order).filter(status__in=PAID).exists()
 
 
-def lock_family(order_id: UUID) -> None:
-    """Lock an order's siblings and itself, by id: everybody locks them in this order, before anything else."""
-    order = Order.objects.filter(pk=order_id, dialect=Order.Dialect.INVOICE).exclude(external_id="").first()
-    if order is not None:
-        family = siblings_of(order) | Order.objects.filter(pk=order_id)
-        list(family.order_by("id").select_for_update(of=("self",)).values_list("pk", flat=True))
+def lock_family(order_id: UUID) -> Order | None:
+    """Lock an order's siblings and itself, by id: everybody locks them in this order, before anything else.
+
+    The order itself, as it is under the lock; None for one that can have no siblings, which is not locked here.
+    """
+    whose = Order.objects.only("dialect", "mode", "provider_id", "business_id", "external_id")
+    order = whose.filter(pk=order_id, dialect=Order.Dialect.INVOICE).exclude(external_id="").first()
+    if order is None:
+        return None
+    family = siblings_of(order) | Order.objects.filter(pk=order_id)
+    locked = family.order_by("id").select_for_update(of=("self",)).select_related("provider")
+    return next((row for row in list(locked) if row.pk == order_id), None)

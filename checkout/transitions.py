@@ -74,14 +74,16 @@ def lock_order(order_id: UUID) -> Order:
     """The order, locked until the transaction ends, and before it its siblings, by id. Order.DoesNotExist."""
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("an order is locked inside a transaction")
-    siblings.lock_family(order_id)
-    return Order.objects.select_for_update(of=("self",)).select_related("provider").get(pk=order_id)
+    order = siblings.lock_family(order_id)
+    return order or Order.objects.select_for_update(of=("self",)).select_related("provider").get(pk=order_id)
 
 
-def lock_payment(payment_id: UUID) -> Payment:
-    """The payment with its order, both locked, the order first. Payment.DoesNotExist."""
-    order_id = Payment.objects.values_list("order_id", flat=True).get(pk=payment_id)
-    order = lock_order(order_id)
+def lock_payment(payment_id: UUID, *, order_id: UUID | None = None) -> Payment:
+    """The payment with its order (looked up where it is not given), both locked, the order first.
+
+    Payment.DoesNotExist.
+    """
+    order = lock_order(order_id or Payment.objects.values_list("order_id", flat=True).get(pk=payment_id))
     payment = Payment.objects.select_for_update(of=("self",)).get(pk=payment_id)
     payment.order = order
     return payment
