@@ -143,7 +143,7 @@ class Lab:
         slug = path[1:].split("/")[0]
         if room := self.rooms.get(slug):
             return room.handle(_below(request, f"/{slug}"))
-        if path.startswith("/inbox/"):
+        if path == "/inbox" or path.startswith("/inbox/"):
             return self._inbox.handle(_below(request, "/inbox"))
         if path in {"/_lab", "/_lab/"} or path.startswith("/_lab/"):
             return self._told(request)

@@ -1,4 +1,7 @@
-"""The inbox's doors: `/inbox/<name>[/…]` for messages, `…/behave` and `…/secrets` for telling it what to do."""
+"""The inbox's doors: `/inbox/<name>[/…]` for messages, `…/behave` and `…/secrets` for telling it what to do.
+
+A page or listing with `?orderId=…` shows what was said about that order alone; `/inbox` leads to the first inbox.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,8 @@ class InboxRooms:
 
     def handle(self, request: Request) -> Response | None:
         """`request.path` is what follows `/inbox`."""
+        if request.path == "/" and request.method == "GET":
+            return see_other(f"/inbox/{self._inboxes.names()[0]}" + (f"?{request.query}" if request.query else ""))
         match = NAME.fullmatch(request.path)
         if match is None:
             return None
@@ -38,7 +43,11 @@ class InboxRooms:
                 return text_response("Another site's page may not tell the inbox what to do.", 403)
             return self._told(name, rest, request)
         if request.method == "GET" and not rest:
-            return self._page(name) if request.wants_page else self._listing(name, request)
+            return (
+                self._page(name, request.args.get("orderId", ""))
+                if request.wants_page
+                else self._listing(name, request)
+            )
         if request.method == "GET" and rest == "/behave":
             return json_response(_behaviour_json(self._inboxes, name))
         if request.method == "DELETE" and not rest:
@@ -73,8 +82,8 @@ class InboxRooms:
         rows = self._inboxes.messages(name, request.args.get("orderId", ""))
         return json_response({"messages": [as_json(row) for row in rows]})
 
-    def _page(self, name: str) -> Response:
-        rows = self._inboxes.messages(name)
+    def _page(self, name: str, order_id: str) -> Response:
+        rows = self._inboxes.messages(name, order_id)
         behaviour = self._inboxes.behaviour(name)
         now = (
             pages.badge("ok", "answers 200")
@@ -92,13 +101,21 @@ class InboxRooms:
             if self._inboxes.knows_secret(name)
             else ("It knows no secret yet, so it checks no signature.")
         )
-        items = "".join(f"<li>{_message(row)}</li>" for row in rows[:SHOWN])
-        listing = (
-            f'<ul class="list">{items}</ul>'
-            if rows
-            else ('<p class="note">Nothing has arrived. Pay something, or post to this address yourself.</p>')
+        items = "".join(f"<li>{_message(row, is_folded=place > 0)}</li>" for place, row in enumerate(rows[:SHOWN]))
+        nothing = (
+            "Nothing about this order has arrived."
+            if order_id
+            else "Nothing has arrived. Pay something, or post to this address yourself."
         )
-        clear = pages.button_form(f"/inbox/{name}/clear", "Empty", {}) if rows else ""
+        listing = f'<ul class="list">{items}</ul>' if rows else f'<p class="note">{nothing}</p>'
+        # "Empty" would take the hidden ones along.
+        clear = pages.button_form(f"/inbox/{name}/clear", "Empty", {}) if rows and not order_id else ""
+        only = (
+            f'<p class="row"><span class="note">Only about order <code>{escape(order_id)}</code></span>'
+            f' <a href="/inbox/{name}">Show all</a></p>'
+            if order_id
+            else ""
+        )
         body = (
             f'<h1>Webhook inbox “{escape(name)}”</h1><p class="lead">Whatever is posted to this address arrives here.'
             f' {known}</p><section class="sheet"><div class="row row--apart">'
@@ -106,31 +123,41 @@ class InboxRooms:
             '<details id="fail"><summary>Make it fail</summary>'
             f'<div class="row inset">{buttons}</div></details></section>'
             f'<section class="sheet"><div class="row row--apart"><h2>Messages ({len(rows)})</h2>'
-            f'<div class="row">{clear}</div></div>{listing}</section>'
+            f'<div class="row">{clear}</div></div>{only}{listing}</section>'
         )
         return pages.page(f"{len(rows)} in inbox {name}", body, here=f"/inbox/{name}", refresh=2)
 
 
-def _message(row: Message) -> str:
-    marks = []
+def _message(row: Message, *, is_folded: bool) -> str:
+    """The newest stands open; of the older ones one line, which says at once that something is wrong."""
+    marks, warnings = [], []
     for header, verdict in row.checks.items():
         if verdict["words"] != "not sent":
             sign, meaning = {True: ("✓", "ok"), False: ("✗", "bad"), None: ("?", "none")}[verdict["ok"]]
             marks.append(pages.badge(meaning, f"{sign} {header}: {verdict['words']}"))
+            if verdict["ok"] is False:
+                warnings = [pages.badge("bad", "✗ wrong signature")]
     if not marks:
         marks.append(pages.badge("none", "not signed"))
     if row.duplicate_of:
         marks.append(pages.badge("info", "duplicate: this webhook-id came before"))
+        warnings.append(pages.badge("info", "duplicate"))
     answered = "connection cut" if row.answered_status is None else f"answered {row.answered_status}"
     ok = row.answered_status is not None and row.answered_status < 300
     headers = "\n".join(f"{name}: {value}" for name, value in row.headers.items())
     shortened = "\n… (shortened)" if row.is_shortened else ""
-    return (
-        f'<div class="row row--apart"><span class="row"><strong>{escape(_title(row))}</strong>'
-        f" {pages.badge('ok' if ok else 'bad', answered)}</span>{pages.clock(row.received_at)}</div>"
+    title = f"<strong>{escape(_title(row))}</strong> {pages.badge('ok' if ok else 'bad', answered)}"
+    at = pages.clock(row.received_at)
+    content = (
         f'<div class="row">{"".join(marks)}</div><pre>{escape(_pretty(row.body))}{shortened}</pre>'
         f"<details><summary>Headers</summary><pre>{escape(row.method)} {escape(row.path)}\n{escape(headers)}</pre>"
         "</details>"
+    )
+    if not is_folded:
+        return f'<div class="row row--apart"><span class="row">{title}</span>{at}</div>{content}'
+    return (
+        f'<details id="{row.id}"><summary>{title} {" ".join(warnings)} {at}</summary>'
+        f'<div class="inset folded">{content}</div></details>'
     )
 
 

@@ -5,6 +5,7 @@ import datetime
 import hashlib
 import hmac
 import json
+import re
 import time
 
 import pytest
@@ -203,3 +204,32 @@ def test_the_pages_buttons_work_without_script(bench, inbox):
     )
     assert (answer.status_code, answer.headers["Location"]) == (303, "/inbox/demo")
     assert send(inbox).status_code == 503
+
+
+def test_the_page_shows_the_messages_of_one_order_and_leads_to_all_of_them(bench, inbox):
+    send(inbox, b'{"event":"payment_succeeded","orderId":"7"}')
+    send(inbox, b'{"event":"payment_refunded","orderId":"8"}')
+    page = bench.page("/inbox/demo?orderId=7").text
+    assert "Messages (1)" in page and "payment_succeeded" in page and "payment_refunded" not in page
+    assert '<a href="/inbox/demo">Show all</a>' in page and ">Empty<" not in page
+    assert "Nothing about this order has arrived." in bench.page("/inbox/demo?orderId=%3Cb%3E").text
+    assert "<b>" not in bench.page("/inbox/demo?orderId=%3Cb%3E").text
+    everything = bench.page("/inbox/demo").text
+    assert "Messages (2)" in everything and "Show all" not in everything
+
+
+def test_the_newest_message_stands_open_and_older_ones_are_folded_but_warn(bench, inbox):
+    send(inbox, b'{"event":"oldest"}', signed(b"another body"))
+    send(inbox, b'{"event":"older"}')
+    send(inbox, b'{"event":"newest"}')
+    newest, older, oldest = re.findall(r"<li>(.*?)</li>", bench.page("/inbox/demo").text, re.DOTALL)
+    assert newest.startswith("<div") and "<strong>newest</strong>" in newest
+    assert re.match(r'<details id="msg_\w+"><summary><strong>older</strong>', older)
+    assert "wrong signature" in oldest.split("</summary>")[0] and "wrong signature" not in older
+
+
+@pytest.mark.parametrize("path", ["/inbox", "/inbox/"])
+def test_the_inbox_without_a_name_leads_to_the_first_one(bench, inbox, path):
+    answer = requests.get(bench.url + path + "?orderId=7", timeout=5, allow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/inbox/demo?orderId=7")
+    assert requests.post(bench.url + path, data=b"{}", timeout=5).status_code == 404

@@ -217,7 +217,7 @@ def test_people_order_and_take_back_faults_by_buttons(bench):
 def test_unknown_addresses_and_odd_requests_are_answered_plainly(bench):
     assert [
         bench.get(path).status_code
-        for path in ("/nothing", "/_lab/nothing", "/stripe/nothing", "/inbox/", "/static/../server.py")
+        for path in ("/nothing", "/_lab/nothing", "/stripe/nothing", "/inbox//", "/static/../server.py")
     ] == [404] * 5
     assert bench.get("/stripe/cashapp/instructions/unknown").status_code == 404
     assert requests.post(bench.url + "/_lab/faults", data=b"{", timeout=5).status_code == 400
