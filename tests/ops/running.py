@@ -129,8 +129,8 @@ class Demo:
         assert led.status_code == 303, (led.status_code, led.text[:500])
         requests.post(led.headers["Location"], data={"outcome": "approve"}, allow_redirects=False, timeout=10)
 
-    def read(self, order) -> dict:
-        headers = {"x-api-key": self.env["PROVIDER_API_KEY"]}
+    def read(self, order, *, key="") -> dict:
+        headers = {"x-api-key": key or self.env["PROVIDER_API_KEY"]}
         return requests.get(f"{self.env['BASE_URL']}/api/orders/{order['orderId']}", headers=headers, timeout=10).json()
 
     def webhooks(self, order) -> list[dict]:

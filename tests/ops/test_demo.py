@@ -9,10 +9,22 @@ import subprocess
 import time
 
 import pytest
+import requests
 
 from tests.ops.running import ROOT, Demo, copy_tree
 
 pytestmark = [pytest.mark.slow, pytest.mark.once, pytest.mark.timeout(180)]
+
+
+MAKE_A_PROVIDER = """
+import django; django.setup()
+from django.utils import timezone
+from gateway.types import Mode
+from providers import keys
+from providers.models import Provider, Service
+provider = Provider.objects.create(name="By Hand", slug="by-hand", currency="USD", service=Service.objects.get())
+print(keys.issue_key(provider=provider, mode=Mode.TEST, name="Mine", now=timezone.now())[1])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +145,37 @@ def test_the_code_of_the_second_factor_can_be_had_without_a_phone(demo):
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     run = subprocess.run(command, cwd=demo.tree, capture_output=True, text=True, env=environment)
     assert re.fullmatch(r"\d{6}", run.stdout.strip()), run.stderr
+
+
+def test_whoever_has_no_account_of_their_own_sells_through_the_house_s(demo):
+    made = subprocess.run(
+        [".venv/bin/python", "-c", MAKE_A_PROVIDER],
+        cwd=demo.tree,
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "config.settings", "ENV_FILE": "var/settings.env"},
+    )
+    assert made.returncode == 0, made.stderr
+    order = demo.open_order(apiKey=made.stdout.strip())
+    demo.pay(order)
+    end = time.monotonic() + 15
+    while demo.read(order, key=made.stdout.strip())["status"] != "paid":
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def test_the_stripe_account_to_be_typed_in_is_known_to_the_lab(demo):
+    answer = requests.get(
+        demo.env["LAB_URL"] + "/stripe/v1/account", auth=(demo.env["LAB_STRIPE_SECRET_KEY"], ""), timeout=10
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["capabilities"]["cashapp_payments"] == "active"
+
+
+def test_its_variables_say_what_they_are_for_and_the_administrator_has_ten_recovery_codes(demo):
+    text = (demo.tree / "var" / "demo.env").read_text()
+    assert re.search(r"# Verifies Marketplace's webhooks.*\nPROVIDER_SIGNING_SECRET=", text)
+    assert len(set(demo.env["ADMIN_RECOVERY_CODES"].split())) == 10
 
 
 def test_reset_drops_the_data_but_not_while_it_runs(tree):

@@ -31,6 +31,17 @@ _FOREIGN = (
     *("STRIPE_", "RAZORPAY_", "SECURE_PROCESSOR_", "PAYME_", "CLICK_", "UZUM_", "MULTICARD_"),
     *("SERVICE_", "WEBHOOK_", "CELERY_", "DATABASE_", "CACHE_", "STATIC_", "HSTS_", "LOG_", "LAB_", "GRANIAN_"),
 )
+_NOTES = {  # what var/demo.env says above a variable
+    "PROVIDER_API_KEY": "The Provider API: the key of the provider Marketplace, and what it sells.",
+    "SERVICE_API_KEY": "The Invoice API: the service key, which may act for every source.",
+    "WEBHOOK_SIGNING_SECRET": "Verifies webhooks to sources without a signing secret of their own; not Marketplace's.",
+    "PROVIDER_SIGNING_SECRET": "Verifies Marketplace's webhooks, those to the inbox among them.",
+    "ADMIN_USERNAME": "The back office. Each recovery code stands in for the second factor once.",
+    "ACCOUNT_STRIPE": "The merchant accounts of Marketplace (Stripe) and of its business `sandbox` (the others).",
+    "LAB_STRIPE_SECRET_KEY": (
+        "A Stripe account of the lab that nobody uses yet, to be typed in under Providers → New account…."
+    ),
+}
 _FOREIGN_NAMES = {"SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "TRUSTED_PROXIES", "TIME_ZONE", "PYTHONDONTWRITEBYTECODE"}
 
 _lock: IO[str] | None = None  # held as long as this process lives
@@ -74,6 +85,9 @@ def _environment(*, port: int, lab_port: int, kept: Mapping[str, str]) -> dict[s
         "FIELD_ENCRYPTION_KEYS": kept["FIELD_ENCRYPTION_KEYS"],
         "WEBHOOK_SIGNING_SECRET": kept["WEBHOOK_SIGNING_SECRET"],
         "SERVICE_API_KEY": kept["SERVICE_API_KEY"],
+        # The house account: whoever has no account of their own sells through it.
+        "STRIPE_SECRET_KEY": kept["HOUSE_STRIPE_KEY"],
+        "STRIPE_WEBHOOK_SECRET": kept["HOUSE_STRIPE_WEBHOOK_SECRET"],
         "BASE_URL": f"http://127.0.0.1:{port}",
         "ALLOWED_HOSTS": loopback,
         "DATABASE_URL": f"sqlite:///{VAR / 'pay.sqlite3'}",
@@ -100,6 +114,10 @@ def kept_secrets() -> dict[str, str]:
         "UZUM_SECRET": secrets.token_hex(12),
         "STRIPE_KEY": "sk_test_" + secrets.token_hex(24),
         "STRIPE_WEBHOOK_SECRET": "whsec_" + secrets.token_hex(24),
+        "HOUSE_STRIPE_KEY": "sk_test_" + secrets.token_hex(24),
+        "HOUSE_STRIPE_WEBHOOK_SECRET": "whsec_" + secrets.token_hex(24),
+        "LAB_STRIPE_SECRET_KEY": "sk_test_" + secrets.token_hex(24),
+        "LAB_STRIPE_WEBHOOK_SECRET": "whsec_" + secrets.token_hex(24),
         "ADMIN_USERNAME": "admin",
         "ADMIN_PASSWORD": "-".join(secrets.token_hex(3) for _ in range(4)),
         "ADMIN_TOTP_SECRET": base64.b32encode(secrets.token_bytes(20)).decode(),
@@ -116,7 +134,10 @@ def keep(kept: Mapping[str, str]) -> None:
 
 def write_demo_env(values: Mapping[str, str]) -> None:
     """What people and scripts need to try the product, to be sourced by a shell."""
-    lines = [f"{name}={shlex.quote(value)}\n" for name, value in values.items()]
+    lines = [
+        (f"# {_NOTES[name]}\n" if name in _NOTES else "") + f"{name}={shlex.quote(value)}\n"
+        for name, value in values.items()
+    ]
     write_private(
         DEMO_ENV, "# The demo's addresses and secrets: `. var/demo.env`. Written anew at each start.\n" + "".join(lines)
     )

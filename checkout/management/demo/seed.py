@@ -74,26 +74,36 @@ def seed() -> Seeded:
         "ADMIN_USERNAME": kept["ADMIN_USERNAME"],
         "ADMIN_PASSWORD": kept["ADMIN_PASSWORD"],
         "ADMIN_TOTP_SECRET": kept["ADMIN_TOTP_SECRET"],
+        "ADMIN_RECOVERY_CODES": kept["ADMIN_RECOVERY_CODES"],
         "LAB_URL": settings.LAB_URL,
         "INBOX_URL": inbox,
         "ACCOUNT_STRIPE": str(account.pk),
         **sandbox.open_accounts(provider, kept, now=now),
+        "LAB_STRIPE_SECRET_KEY": kept["LAB_STRIPE_SECRET_KEY"],
+        "LAB_STRIPE_WEBHOOK_SECRET": kept["LAB_STRIPE_WEBHOOK_SECRET"],
     }
     lab_environment = {
         "LAB_STRIPE_ACCOUNTS": json.dumps(
             [
-                {
-                    "secret_key": kept["STRIPE_KEY"],
-                    "webhook_url": f"{settings.BASE_URL}/api/webhooks/stripe",
-                    "webhook_secret": kept["STRIPE_WEBHOOK_SECRET"],
-                    "country": "US",
-                }
+                _stripe_at_the_lab("Marketplace", kept["STRIPE_KEY"], kept["STRIPE_WEBHOOK_SECRET"]),
+                _stripe_at_the_lab("House", kept["HOUSE_STRIPE_KEY"], kept["HOUSE_STRIPE_WEBHOOK_SECRET"]),
+                _stripe_at_the_lab("Unused", kept["LAB_STRIPE_SECRET_KEY"], kept["LAB_STRIPE_WEBHOOK_SECRET"]),
             ]
         ),
         **sandbox.lab_accounts(kept),
         "LAB_INBOX_SECRETS": json.dumps({household.INBOX: [signing_secret, settings.WEBHOOK_SIGNING_SECRET]}),
     }
     return Seeded(demo_env, lab_environment)
+
+
+def _stripe_at_the_lab(name: str, secret_key: str, webhook_secret: str) -> dict[str, str]:
+    return {
+        "name": name,
+        "secret_key": secret_key,
+        "webhook_url": f"{settings.BASE_URL}/api/webhooks/stripe",
+        "webhook_secret": webhook_secret,
+        "country": "US",
+    }
 
 
 def _api_key(provider: Provider, kept: dict[str, str]) -> str:
@@ -115,3 +125,6 @@ def _administrator(kept: dict[str, str]) -> None:
         user = User.objects.create_superuser(username=kept["ADMIN_USERNAME"], password=kept["ADMIN_PASSWORD"])
         staff.set_role(user=user, role=staff.ADMIN, actor=None, now=now)
         staff.add_device(user=user, secret=kept["ADMIN_TOTP_SECRET"], now=now)
+    if "ADMIN_RECOVERY_CODES" not in kept:
+        kept["ADMIN_RECOVERY_CODES"] = " ".join(staff.fresh_recovery_codes(user=user, now=now))
+        household.keep(kept)
