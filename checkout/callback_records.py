@@ -4,8 +4,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.core.cache import cache
-
+from checkout import soft_cache
 from checkout.models import CallbackRecord
 from gateway.types import Callback
 from providers.addresses import subnet_of
@@ -24,7 +23,7 @@ _REMOVED = r'\1"[removed]"'
 
 def is_over_budget(address: str) -> bool:
     """Whether an address has used up what it may have written down without a valid signature."""
-    return int(cache.get(_budget_key(address)) or 0) >= UNVERIFIED_PER_HOUR
+    return (soft_cache.counted(_budget_key(address)) or 0) >= UNVERIFIED_PER_HOUR
 
 
 def _budget_key(address: str) -> str:
@@ -32,12 +31,7 @@ def _budget_key(address: str) -> str:
 
 
 def _count_unverified(address: str) -> None:
-    key = _budget_key(address)
-    if not cache.add(key, 1, timedelta(hours=1).total_seconds()):
-        try:
-            cache.incr(key)
-        except ValueError:  # it ran out between the two calls
-            cache.set(key, 1, timedelta(hours=1).total_seconds())
+    soft_cache.count(_budget_key(address), seconds=timedelta(hours=1).total_seconds())
 
 
 def store(

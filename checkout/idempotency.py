@@ -21,8 +21,9 @@ from gateway.types import Mode
 from providers.fields import EncryptedField, seal
 from providers.ids import uuid7
 
-# Longer than a call may take with the processor's timeouts in it; a dead process blocks its key for so long.
-LEASE = timedelta(seconds=30)  # longer than the longest call to a processor
+# How long a key stays taken by a process that may have died. A call that lives longer is no danger: a retry beside it
+# makes the same resource (`resource_id`), and the processor hears the same reference.
+LEASE = timedelta(seconds=30)
 MAX_KEY = 255
 
 

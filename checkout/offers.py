@@ -4,8 +4,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.core.cache import cache
-
+from checkout import soft_cache
 from checkout.models import Order
 from gateway import errors, registry
 from gateway.types import Mode
@@ -80,11 +79,7 @@ def _accounts_of(order: Order, processors: list[str]) -> dict[str, MerchantAccou
 
 
 def _asked_lately(question: str) -> bool:
-    try:
-        return not cache.add(question, 1, ASK_AVAILABILITY_EVERY)
-    except Exception:
-        logger.warning("the cache is out of reach: a processor may be asked again soon", exc_info=True)
-        return False
+    return soft_cache.add(question, seconds=ASK_AVAILABILITY_EVERY) is False
 
 
 def _is_available(account: MerchantAccount, *, currency: str, method: str, now: datetime) -> bool:

@@ -12,11 +12,10 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.core.cache import cache
 from django.db import close_old_connections, connections
 from django.utils import timezone
 
-from checkout import payments, refunds
+from checkout import payments, refunds, soft_cache
 from checkout.models import Order, Payment, Refund
 
 logger = logging.getLogger(__name__)
@@ -44,16 +43,12 @@ def ask_everything_due() -> int:
         with ThreadPoolExecutor(min(AT_A_TIME, len(questions)), thread_name_prefix="asking") as pool:
             return sum(pool.map(lambda question: _ask_in_time(question, until), questions))
     finally:
-        cache.delete(PLACE)
+        soft_cache.delete(PLACE)
 
 
 def _take_place() -> bool:
-    try:
-        return bool(cache.add(PLACE, 1, PLACE_SECONDS))
-    except Exception:
-        # Without a cache two rounds may run side by side; every question is claimed in the database all the same.
-        logger.warning("the cache is out of reach: rounds are not kept apart", exc_info=True)
-        return True
+    # Without a cache two rounds may run side by side; every question is claimed in the database all the same.
+    return soft_cache.add(PLACE, seconds=PLACE_SECONDS) is not False
 
 
 def _asking_payment(payment_id: UUID) -> Callable[[], bool]:
@@ -86,11 +81,11 @@ def raise_alarms() -> int:
         status__in=[Payment.Status.REVIEW, Payment.Status.UNKNOWN], updated_at__lt=since
     ).values_list("pk", "order_id", "status")[:100]
     for payment_id, order_id, status in waiting:
-        if cache.add(f"alarm/{payment_id}/{status}", 1, 3600):
+        if soft_cache.add(f"alarm/{payment_id}/{status}", seconds=3600) is not False:
             logger.error("payment %s of order %s has been %s for too long", payment_id, order_id, status)
     overdue = Order.objects.filter(
         status__in=[Order.Status.CREATED, Order.Status.PENDING], expires_at__lt=now - timedelta(hours=1)
     ).count()
-    if overdue and cache.add("alarm/overdue-orders", 1, 3600):
+    if overdue and soft_cache.add("alarm/overdue-orders", seconds=3600) is not False:
         logger.error("%d orders should have expired an hour ago and cannot: their processors do not answer", overdue)
     return len(waiting) + overdue

@@ -328,11 +328,12 @@ def put_under_review(payment: Payment, *, reason: str, reported: Money | None, c
 
     A decision that waits for its second person was about other facts: it is withdrawn.
     """
+    reason = reason[:300]
     if payment.review_reason == reason and payment.status in (PaymentStatus.REVIEW, PaymentStatus.CAPTURED):
         return Moved.ALREADY_THERE
     approvals.withdraw_all(act="review", target_id=str(payment.pk), now=now)
     facts: dict[str, Any] = {
-        "review_reason": reason[:300],
+        "review_reason": reason,
         "reported_minor": reported.minor if reported else None,
         "reported_currency": reported.currency if reported else "",
         "reviewed_at": None,
@@ -347,7 +348,7 @@ def put_under_review(payment: Payment, *, reason: str, reported: Money | None, c
         cause=cause,
         now=now,
         payment=payment,
-        data={"reason": reason[:300], "reported": str(reported) if reported else None},
+        data={"reason": reason, "reported": str(reported) if reported else None},
         **_if_waiting(payment.order, OrderStatus.PROCESSING),
     )
     return Moved.REVIEW

@@ -125,8 +125,17 @@ def _was_set_up_by(person: AbstractBaseUser, asker_id: int, now: datetime) -> bo
 
 def withdraw_all(*, act: str, target_id: str, now: datetime) -> int:
     """What waits for this act on this target is off the table: the facts it was asked about have changed."""
-    waiting = Approval.objects.filter(act=act, target_id=target_id, state=Approval.State.WAITING)
-    return waiting.update(state=Approval.State.WITHDRAWN, decided_at=now)
+    waiting = list(Approval.objects.filter(act=act, target_id=target_id, state=Approval.State.WAITING))
+    for approval in waiting:
+        Approval.objects.filter(pk=approval.pk).update(state=Approval.State.WITHDRAWN, decided_at=now, payload="")
+        audit.record(
+            actor=None,
+            act="approval_withdrawn",
+            target=(approval.target_type, approval.target_id),
+            details={"approval": str(approval.pk), "why": "what it was asked about has changed"},
+            now=now,
+        )
+    return len(waiting)
 
 
 def _decide(approval_id: UUID | str, by: AbstractBaseUser, now: datetime, state: Approval.State, act: str) -> Approval:

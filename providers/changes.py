@@ -3,6 +3,7 @@ provider, and live credentials that replace what money goes through now. A first
 set at once.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -96,12 +97,13 @@ def save_account(
     problems = accounts.problems_with(processor=processor, mode=mode, credentials=credentials)
     if problems:
         raise accounts.BadCredentials(problems)
-    owner = business_name or business_id or provider.name
+    # By ids, not by names that whoever asks may choose.
+    owner = f"{provider.name}, business {business_id}" if business_id else f"{provider.name}, its own account"
     if mode == Mode.LIVE and _replaces_live(provider, processor, business_id):
         return approvals.propose(
             act=ACT_CREDENTIALS,
             target_type="provider",
-            target_id=f"{provider.pk}/{processor}"[:64],
+            target_id=f"{provider.pk}/{hashlib.sha256(f'{processor}/{business_id}'.encode()).hexdigest()[:24]}",
             summary=f"Use new live {processor} credentials for {owner}",
             payload={
                 "provider": str(provider.pk),

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from checkout import orders, payments
+from checkout import orders, payments, rounds
 from checkout.errors import AlreadyPaid, NotPayable, PaymentUnderWay, ProcessorTrouble
 from checkout.models import CallbackRecord, Order, OrderEvent, Payment
 from tests.builders import approve, callback, later, make_order, make_paid_order, make_provider, start_payment
@@ -415,3 +415,18 @@ def test_after_account_updated_the_next_round_asks_again(lab, client):
     tasks.refresh_availability()
     with pytest.raises(MethodNotAvailable):
         make_order(provider)
+
+
+def test_a_dead_cache_stops_no_callback(lab, client, settings):
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:9/1"}
+    }
+    order = make_order(make_provider())
+    payment = start_payment(order)
+    lab.act(payment.processor_ref, "approve")
+    assert client.post("/api/webhooks/stripe", b"{}", content_type="application/json").status_code == 400
+    assert callback(client, lab.events("payment_intent.succeeded")[0]).status_code == 200
+    order.refresh_from_db()
+    assert order.status == "paid"
+    rounds.ask_everything_due()
+    rounds.raise_alarms()
