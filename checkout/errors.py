@@ -113,6 +113,12 @@ class ProcessorTrouble(CheckoutError):
     status = 502
 
 
+class SellerCannotBePaid(ProcessorTrouble):
+    """The processor refuses the seller's credentials or account; nothing was charged, and a retry cannot help"""
+
+    code = "SELLER_MISCONFIGURED"
+
+
 class MerchantNotFound(CheckoutError):
     """This business has no active account at this provider"""
 

@@ -13,7 +13,14 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from checkout import receipt_lines, siblings, transitions
-from checkout.errors import AlreadyPaid, MethodNotAvailable, NotPayable, PaymentUnderWay, ProcessorTrouble
+from checkout.errors import (
+    AlreadyPaid,
+    MethodNotAvailable,
+    NotPayable,
+    PaymentUnderWay,
+    ProcessorTrouble,
+    SellerCannotBePaid,
+)
 from checkout.models import Order, Payment, ProcessorTransaction
 from checkout.offers import Offer, offers_for
 from checkout.statuses import can_be_paid
@@ -46,7 +53,7 @@ def start_payment(*, order_id: UUID, processor: str, is_mobile: bool, cause: str
 
     A payment that waits for the buyer at the same processor is answered again (two clicks, two tabs). Another
     one is ended first. The answer may be UNKNOWN (no clear word came: never ask the buyer to pay again) or
-    DECLINED. NotPayable, AlreadyPaid, PaymentUnderWay, MethodNotAvailable, ProcessorTrouble.
+    DECLINED. NotPayable, AlreadyPaid, PaymentUnderWay, MethodNotAvailable, SellerCannotBePaid, ProcessorTrouble.
     """
     # Looked up before the lock is taken: an account that was never asked is asked here.
     order = Order.objects.select_related("provider").get(pk=order_id)
@@ -149,7 +156,11 @@ def _call_create(payment: Payment, *, is_mobile: bool, cause: str, now: datetime
         accounts.keep_availability(payment.account, refused, currency=payment.currency, method=payment.method, now=now)
         report, trouble = None, MethodNotAvailable()
         _end(payment.pk, Status.ERROR, cause="create refused", note=str(error), now=now)
-    except errors.GatewayError as error:  # Misconfigured, Unavailable, …: surely nothing was started there
+    except errors.Misconfigured as error:  # no later try helps: staff has to mend the account
+        logger.error("payment %s cannot be started with account %s: %s", payment.pk, payment.account_id, error)
+        report, trouble = None, SellerCannotBePaid()
+        _end(payment.pk, Status.ERROR, cause="create refused", note=str(error), now=now)
+    except errors.GatewayError as error:  # Unavailable, …: surely nothing was started there
         logger.error("payment %s could not be started: %s", payment.pk, error)
         report, trouble = None, ProcessorTrouble()
         _end(payment.pk, Status.ERROR, cause="create failed", note=str(error), now=now)
