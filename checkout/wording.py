@@ -31,6 +31,7 @@ class Notice(StrEnum):
     """Why a button did not do what the buyer wanted; shown once, in the answer to it."""
 
     TROUBLE = "trouble"
+    SELLER = "seller"
     UNDER_WAY = "under_way"
     NOT_OFFERED = "not_offered"
     NOT_CANCELLED = "not_cancelled"
@@ -334,13 +335,15 @@ def _advice(facts: Facts) -> tuple[str, str]:
 
 def of_notice(notice: Notice, facts: Facts) -> Words:
     title, heading, money, next_step = _NOTICES[notice]
+    if notice is Notice.SELLER and facts.can_be_paid:  # in another way
+        heading, next_step = _NOTICES[Notice.NOT_OFFERED][1], gettext_noop("Please choose another way to pay.")
     names = _names(facts)
     return Words(
         title=_(title) % names,
         heading=_(heading) % names,
         tone="wait",
         money=_(money) % names,
-        next_step=_(next_step) % names,
+        next_step=_(next_step) % names if next_step else "",  # gettext of nothing is a catalogue's header
     )
 
 
@@ -351,6 +354,12 @@ _NOTICES = {
         gettext_noop("%(method)s cannot be reached right now"),
         _NOTHING_CHARGED,
         gettext_noop("Please try again in a minute."),
+    ),
+    Notice.SELLER: (
+        gettext_noop("Not paid"),
+        gettext_noop("This seller cannot take payments at the moment"),
+        _NOTHING_CHARGED,
+        "",
     ),
     Notice.UNDER_WAY: (
         gettext_noop("Payment in progress"),

@@ -100,7 +100,7 @@ def problems(lang: str) -> list[str]:
 
 
 def _placeholders(text: str) -> set[str]:
-    return set(re.findall(r"%\(\w+\)s|%n", text))
+    return set(re.findall(r"%\(\w+\)s|#n", text))
 
 
 def main() -> int:

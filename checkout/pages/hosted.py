@@ -23,6 +23,7 @@ from checkout.errors import (
     OrderNotFound,
     PaymentUnderWay,
     ProcessorTrouble,
+    SellerCannotBePaid,
 )
 from checkout.models import Order
 from checkout.pages import language, site
@@ -115,6 +116,8 @@ def pay(request: HttpRequest, order: Order) -> HttpResponse:
         return _page(request, order, notice=Notice.UNDER_WAY, status=409)
     except MethodNotAvailable:
         return _page(request, order, notice=Notice.NOT_OFFERED, status=409)
+    except SellerCannotBePaid:
+        return _page(request, order, notice=Notice.SELLER, status=502)
     except ProcessorTrouble:
         return _page(request, order, notice=Notice.TROUBLE, status=502)
     except ratelimit.TooManyRequests as error:

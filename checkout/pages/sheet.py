@@ -114,6 +114,7 @@ class Sheet:
     refunded: str
     # what to do now
     ways: list[Way] = field(default_factory=list)
+    is_left_out: bool = False  # the way that was pressed: trying it again cannot help
     is_choosing: bool = False  # another way, while a payment waits
     pay_origins: frozenset[str] = frozenset()
     open_again_url: str = ""
@@ -166,7 +167,7 @@ class Sheet:
 
     @property
     def is_retry(self) -> bool:
-        return self.state == PageState.FAILED or self.notice is not None
+        return not self.is_left_out and (self.state == PageState.FAILED or self.notice is not None)
 
     @property
     def is_moving(self) -> bool:
@@ -176,6 +177,12 @@ class Sheet:
     @property
     def is_settled(self) -> bool:
         return self.state in (PageState.PAID, PageState.REFUNDED)
+
+    @property
+    def may_ask_for_money(self) -> bool:
+        """Money has moved, or may have."""
+        moved = (PageState.PROCESSING, PageState.CHECKING, PageState.PAID, PageState.REFUNDED)
+        return self.state in moved or self.is_found
 
     @property
     def shows_support(self) -> bool:
@@ -192,6 +199,8 @@ def sheet_of(
     seller = sellers.seller_name(order)
     refunded = display.money(Money(order.refunded_minor, order.currency), lang) if order.refunded_minor else ""
     method = _method_of(payment, offers, pressed if notice else "")
+    if notice is Notice.SELLER:
+        offers = [offer for offer in offers if offer.processor != pressed]
     in_app = in_app_of(order, payment, request=request) if state == PageState.WAITING else None
     is_found = state == PageState.WAITING and payment is not None and was_found(payment)
     subject = payment.processor if payment else offers[0].processor if offers else ""
@@ -237,6 +246,7 @@ def sheet_of(
         method=method if order.paid_at else "",
         refunded=refunded,
         ways=[_way(offer) for offer in offers],
+        is_left_out=notice is Notice.SELLER,
         is_choosing=state == PageState.WAITING and len(offers) > 1 and "choose" in request.GET,
         pay_origins=_origins(order, offers, look.payments),
         open_again_url=_open_again_url(request, payment) if state == PageState.WAITING and not in_app else "",

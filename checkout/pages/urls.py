@@ -1,6 +1,7 @@
 """The addresses of the pages. `config/urls.py` includes them at the root."""
 
 from django.urls import path
+from django.views.generic import RedirectView
 
 from checkout.pages import hosted, receipt, services, site
 
@@ -8,6 +9,9 @@ app_name = "checkout"
 
 urlpatterns = [
     path("", site.home, name="home"),
+    # What is sold is said on the first page of the demo, and nowhere in production.
+    path("services", RedirectView.as_view(pattern_name="checkout:home", query_string=True)),
+    path("services/", RedirectView.as_view(pattern_name="checkout:home", query_string=True)),
     path("services/<slug:slug>", services.show, name="service"),
     path("services/<slug:slug>/", services.show),
     path("checkout/o/<str:token>", hosted.show, name="order"),

@@ -74,10 +74,13 @@
     document.title = page.title;
     main.replaceWith(document.adoptNode(fresh));
     main = fresh;
+    const [help, next] = [document, page].map((one) => one.querySelector(".help summary"));
+    if (help && next) help.textContent = next.textContent;
     const heading = main.querySelector("#what");
     if (hadFocus && heading) heading.focus();
     const money = main.querySelector(".money");
-    say([heading, money].map((p) => p && p.textContent).filter(Boolean).join(". "));
+    const said = [heading, money].map((p) => p && p.textContent.trim()).filter(Boolean);
+    say(said.map((words) => (/[.!?…]$/.test(words) ? words : words + ".")).join(" "));
     step = 0;
     dress(main);
   }
@@ -117,7 +120,7 @@
 
   function sentence(forms, n) {
     const rule = new Intl.PluralRules(document.documentElement.lang).select(n);
-    return (forms[rule] || forms.many).replace("%n", n);
+    return (forms[rule] || forms.many).replace("#n", n);
   }
 
   function remember(name) { try { sessionStorage.setItem(name, "1"); } catch { /* switched off: then not */ } }

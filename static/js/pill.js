@@ -15,6 +15,7 @@
     if (pill.dataset.state === state) return;
     pill.dataset.state = state;
     words.textContent = pill.dataset[state];
+    pill.hidden = false;
   }
   ask();
   setInterval(ask, 15000);

@@ -108,10 +108,19 @@ def test_the_other_pages_can_be_read_by_everybody(visit, shop, lab):
     assert wrong == []
 
 
-@pytest.mark.parametrize("lang", LANGUAGES)
-def test_what_a_button_could_not_do_can_be_read_by_everybody_in(lang, visit, shop, lab, client):
-    order = states.ready(lab, client, lang=lang)
+def too_many_calls(lab):
     lab.fault("429", times=None, match={"operation": "payment_intents.create"})
+
+
+def key_refused(lab):
+    lab.running.lab.reset(with_accounts=True)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("trouble_is", [too_many_calls, key_refused], ids=lambda trouble: trouble.__name__)
+def test_what_a_button_could_not_do_can_be_read_by_everybody_in(lang, trouble_is, visit, shop, lab, client):
+    order = states.ready(lab, client, lang=lang)
+    trouble_is(lab)
     visitor = visit(viewport=PHONE)
     page = visitor.open(f"{shop}/checkout/o/{order.token}")
     with visitor.context.expect_page() as opened:
@@ -120,5 +129,5 @@ def test_what_a_button_could_not_do_can_be_read_by_everybody_in(lang, visit, sho
     trouble.wait_for_load_state()
     assert trouble.locator(".state .money").inner_text()
     assert findings(trouble) == [] and trouble.evaluate(SIDEWAYS) == 0
-    keep(trouble, f"trouble-{lang}-phone-light")
+    keep(trouble, f"{trouble_is.__name__}-{lang}-phone-light")
     visitor.complaints = [line for line in visitor.complaints if "502" not in line]

@@ -49,7 +49,8 @@ def test_pay_opens_cash_app_in_a_new_tab_and_this_page_shows_paid_and_leads_to_t
     page.bring_to_front()
     heading(page, "Paid")
     assert page.title() == "Paid: $100.00 to Bitloader"
-    assert page.inner_text("[data-say]") == "Paid. Thank you!. You paid $100.00 to Bitloader."
+    assert page.inner_text(".help summary") == "Where is my money?"  # and not "Need help?" as before
+    assert page.inner_text("[data-say]") == "Paid. Thank you! You paid $100.00 to Bitloader."
     page.wait_for_url(f"https://bitloader.test/success?orderId={order.pk}", timeout=8_000)
     assert Order.objects.get().status == "paid"
 
@@ -143,6 +144,33 @@ def test_who_stays_is_not_sent_away_and_who_comes_back_is_not_sent_away_again(vi
     assert page.url == address
     page.get_by_role("link", name="Go back now").click()
     page.wait_for_url("https://bitloader.test/success?**")
+
+
+@pytest.mark.parametrize(
+    "lang, words",
+    [
+        ("ru", "через 3 секунды"),
+        ("uz", "3 soniyadan keyin"),
+        ("en", "in 3 seconds"),
+    ],
+)
+def test_the_countdown_keeps_to_the_language_of_the_page(lang, words, visit, shop, lab, client):
+    order = states.paid(lab, client, lang=lang)
+    page = visit().context.new_page()
+    page.clock.install()
+    page.goto(f"{shop}/checkout/o/{order.token}")
+    page.clock.run_for(2_000)
+    assert page.inner_text("[data-seconds]") == words
+
+
+def test_the_landing_page_says_how_the_system_is_and_leads_nobody_to_raw_json(visit, shop, lab):
+    visitor = visit()
+    page = visitor.open(f"{shop}/")
+    pill = page.locator("[data-health]")
+    pill.wait_for()
+    assert pill.inner_text() in ("All systems work", "Something needs attention", "Not working right now")
+    assert page.locator("a[href='/health']").count() == 0
+    visitor.complaints = [line for line in visitor.complaints if "503" not in line]
 
 
 def test_a_double_click_on_pay_opens_one_tab_and_one_payment(visit, shop, lab):

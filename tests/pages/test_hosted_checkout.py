@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.utils import timezone
 
 from checkout import payments
@@ -111,9 +112,19 @@ def test_where_nothing_can_take_the_money_the_page_says_so_and_has_no_button(see
     account = order.provider.accounts.get()
     account.availability = {}
     account.save()
+    cache.clear()  # opening the order asked a moment ago
     answer = see(order)
     assert "This order cannot be paid right now No money was taken." in answer.text
     assert "<form" not in answer.content.decode()
+
+
+@pytest.mark.parametrize("name", states.ALL)
+def test_the_page_speaks_of_missing_money_only_where_money_moved_or_may_have(name, see, lab, client):
+    page = see(states.ALL[name](lab, client)).content.decode()
+    asks = name in (
+        "processing", "checking", "under_review", "paid", "paid_without_a_way_back", "partly_refunded", "refunded"
+    )  # fmt: skip
+    assert ("Where is my money?" in page, "Need help?" in page) == (asks, not asks)
 
 
 # --- languages ----------------------------------------------------------------------------------------------------
@@ -259,6 +270,32 @@ def test_a_processor_in_trouble_is_told_as_nothing_charged_and_the_button_stays(
     assert "Try again" in answer.text
     lab.control("/faults/clear")
     assert press(order, "pay")["Location"].startswith(lab.url)
+
+
+@pytest.mark.parametrize(
+    "lang, words",
+    [
+        ("en", "This seller cannot take payments at the moment Nothing was charged."),
+        ("ru", "Сейчас этот продавец не может принимать оплату Деньги не списаны."),
+        ("uz", "Sotuvchi hozircha toʻlov qabul qila olmayapti Pul yechilmadi."),
+    ],
+)
+def test_a_seller_whose_key_is_refused_is_told_once_to_staff_and_no_button_invites_another_try(
+    lang, words, press, lab, caplog
+):
+    order = make_order(make_provider(), lang=lang)
+    lab.running.lab.reset(with_accounts=True)  # Stripe knows this key no more: 401
+    answer = press(order, "pay")
+    assert answer.status_code == 502
+    assert words in answer.text
+    assert "<form" not in answer.content.decode()
+    ours = [
+        record.name for record in caplog.records if record.levelno >= logging.ERROR and record.name != "django.request"
+    ]
+    assert ours == ["checkout.payments"]
+    assert states.STRIPE_KEY not in caplog.text
+    order.refresh_from_db()
+    assert (order.status, order.payments.get().status) == ("pending", "error")
 
 
 def test_an_answer_that_never_comes_means_being_checked_and_no_button(press, see, lab, order):

@@ -4,9 +4,12 @@ import re
 
 import pytest
 import segno
+from django.utils import timezone
 
 from checkout import orders
 from checkout.models import Order, Payment
+from gateway.types import Availability
+from providers import accounts
 from providers.models import MerchantAccount
 from tests.builders import later
 from tests.pages import invoices
@@ -317,3 +320,20 @@ def test_no_page_of_an_invoice_has_anything_inline_or_foreign(name, see, client,
 )
 def test_the_uzum_page_speaks(lang, words, see, client, processors):
     assert words in see(invoices.in_uzum(client, processors, lang=lang)).text
+
+
+def test_where_one_way_has_wrong_credentials_the_others_stay_and_that_one_is_not_offered_again(
+    press, processors, client, lab, settings
+):
+    settings.PROCESSOR_URLS = {**settings.PROCESSOR_URLS, ("multicard", "test"): f"{lab.url}/multicard"}
+    order = invoices.choice(client, processors)
+    account = MerchantAccount.objects.get(processor="multicard")
+    asked_before = Availability(is_available=True)
+    accounts.keep_availability(account, asked_before, currency="UZS", method="", now=timezone.now())
+    answer = press(order, "pay", processor="multicard")  # the lab knows no such application
+    assert answer.status_code == 502
+    assert answer.status_code == 502
+    assert "Multicard cannot be used right now Nothing was charged. Please choose another way to pay." in answer.text
+    offered = re.findall(r'name="processor" value="(\w+)"', answer.content.decode())
+    assert offered == [slug for slug in processors if slug != "multicard"]
+    assert "Try again" not in answer.text

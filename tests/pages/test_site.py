@@ -109,16 +109,22 @@ def test_another_sites_form_buys_nothing(buy, service):
 
 def test_the_landing_page_of_the_demo_leads_to_everything_there_is_to_try(client, service, settings):
     page = client.get("/").content.decode()
-    for address in ("/services/premium-credits", f"{settings.LAB_URL}/inbox/demo", "/admin/", "/docs/", "/health"):
+    for address in ("/services/premium-credits", f"{settings.LAB_URL}/inbox/demo", "/admin/", "/docs/"):
         assert f'href="{address}"' in page
-    assert 'data-health="/health"' in page
+    assert 'data-health="/health"' in page and 'href="/health"' not in page  # that is for machines
 
 
 def test_in_production_the_landing_page_names_no_service_no_admin_and_no_lab(client, service, settings):
     settings.DEMO, settings.LAB_URL = False, ""
     page = client.get("/", secure=True).content.decode()
     assert "/services/" not in page and "/admin/" not in page and "inbox" not in page
-    assert 'href="/docs/"' in page and 'href="/health"' in page
+    assert 'href="/docs/"' in page and 'data-health="/health"' in page
+
+
+@pytest.mark.parametrize("path", ["/services", "/services/"])
+def test_the_services_without_a_name_lead_to_the_first_page(path, client, db):
+    answer = client.get(f"{path}?lang=uz")
+    assert (answer.status_code, answer["Location"]) == (302, "/?lang=uz")
 
 
 @pytest.mark.parametrize("lang, words", [("uz", "Qanday ishlaydi"), ("ru", "Как это устроено"), ("en", "How it works")])
@@ -137,6 +143,12 @@ def test_an_address_that_does_not_exist_is_a_page_of_ours_and_json_below_api(cli
     assert "Такой страницы нет" in answer.text and answer["X-Request-Id"] in answer.text
     api = client.get("/api/nowhere")
     assert (api.status_code, api.json()) == (404, {"error": "Not found"})
+
+
+@pytest.mark.parametrize("lang, words", [("uz", "Soʻrov raqami:"), ("ru", "Номер запроса:"), ("en", "Request number:")])
+def test_a_refusal_names_the_number_of_the_request_in(lang, words, client, db):
+    answer = read(client.get("/nowhere", headers={"Accept-Language": lang}))
+    assert f"{words} {answer['X-Request-Id']}" in answer.text
 
 
 def test_a_fault_of_ours_is_a_page_that_says_what_to_do_and_nothing_about_the_fault(client, db, settings, service):
