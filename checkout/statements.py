@@ -171,7 +171,8 @@ def _transaction(row: ProcessorTransaction) -> Entry:
 def _payment(row: Payment) -> Entry:
     return Entry(
         at=row.captured_at or row.created_at,
-        reference=row.processor_ref,
+        # Multicard's register goes by the payment, our reference there is its invoice.
+        reference=row.processor_data.get("payment_uuid") or row.processor_ref,
         our_number=str(row.pk),
         order_id=row.order_id,
         external_id=row.order.external_id,

@@ -55,6 +55,7 @@ NAMES = {
     "merchant_trans_id": "merchant_trans_id",
     "click_day": "Day at Click",
     "payment_id": "payment_id (Merchant API)",
+    "paid_at": "Paid there",
     "card_pan": "Card",
     "payment_system": "Paid from",
     "phone_end": "Phone ends in",
@@ -83,6 +84,7 @@ class Transaction:
     state: str
     reason: str
     facts: list[tuple[str, str]]
+    others: list[tuple[str, str]]
     fiscal: list[tuple[str, dict[str, Any]]]
 
 
@@ -97,21 +99,27 @@ def transactions_of(payment: Payment) -> list[Transaction]:
             facts=[
                 (REFERENCE.get(payment.processor, "Id there"), row.transaction_ref),
                 (OUR_NUMBER.get(payment.processor, "Our number"), str(row.pk)),
-                *facts_of(row.details),
+                *facts_of(row.details)[0],
             ],
+            others=facts_of(row.details)[1],
             fiscal=[(str(kind).lower(), data) for kind, data in row.fiscal.items() if isinstance(data, dict)],
         )
         for row in payment.processor_transactions.all()
     ]
 
 
-def facts_of(details: dict[str, Any]) -> list[tuple[str, str]]:
-    """What was kept, named; never more than text."""
-    return [(NAMES.get(name, name), str(value)) for name, value in details.items() if value not in (None, "")]
+def facts_of(
+    details: dict[str, Any], *, but: Iterable[str] = ()
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """What was kept of a payment: (what has a name, what has none), without the values that are told elsewhere."""
+    known = set(but)
+    kept = {name: str(value) for name, value in details.items() if value not in (None, "") and str(value) not in known}
+    named = [(words, kept[name]) for name, words in NAMES.items() if name in kept]
+    return named, sorted((name, value) for name, value in kept.items() if name not in NAMES)
 
 
 def state_of(processor: str, state: str) -> str:
-    """The state as the processor counts it: "2 paid" at Payme, where people compare numbers."""
+    """The state in words; at Payme with its number, because people compare those."""
     if state == statements.REFUNDED:
         return "refunded"
     try:
@@ -119,7 +127,7 @@ def state_of(processor: str, state: str) -> str:
     except ValueError:
         return str(Payment.Status(state).label)
     if processor == "payme":
-        return f"{payme.STATES[Known(known.value)]} {known.label}"
+        return f"{known.label}, state {payme.STATES[Known(known.value)]}"
     return str(known.label)
 
 

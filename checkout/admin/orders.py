@@ -26,6 +26,7 @@ from webhooks.admin import answer_of, words_of
 from webhooks.models import Delivery
 
 FOUND = 200  # rows of one external id or reference that a search lists at most
+CALLBACKS = 50  # shown of an order at most
 DELIVERIES = 50  # shown of an order at most
 SIBLINGS = 20  # shown of them at most; each is a retry of the same sourceInvoiceId
 LONGEST_NUMBER = 18  # digits that are surely a number of ours
@@ -129,8 +130,7 @@ class OrderAdmin(OrderActs):
                         "remaining": refunds.remaining_minor(payment) if payment.captured_minor else 0,
                         "can_refund": request.user.has_perm("checkout.make_refund"),
                         "where_to_refund": at_processor.where_to_refund(payment),
-                        "transactions": at_processor.transactions_of(payment),
-                        "facts": at_processor.facts_of(payment.processor_data),
+                        **_at_processor(payment),
                         "can_settle": payment.status == "review" and request.user.has_perm("checkout.settle_review"),
                     }
                     for payment in payments
@@ -138,8 +138,7 @@ class OrderAdmin(OrderActs):
                 "refunds": [(refund, backoffice.REFUND_MEANING[refund.status]) for refund in made_refunds],
                 "timeline": timeline(order.events.all(), order.currency),
                 "callbacks": [
-                    (record, backoffice.VERDICT_MEANING[record.verdict])
-                    for record in CallbackRecord.objects.filter(order_id=order.pk).order_by("-id")[:50]
+                    (record, backoffice.VERDICT_MEANING[record.verdict]) for record in _callbacks_of(order, payments)
                 ],
                 "deliveries": [
                     (row, words_of(row), backoffice.DELIVERY_MEANING[row.state], answer_of(row))
@@ -156,7 +155,7 @@ class OrderAdmin(OrderActs):
                 "waiting": waiting.select_related("requested_by"),
                 "can_cancel": request.user.has_perm("checkout.cancel_order")
                 and order.status in ("created", "pending", "processing", "failed"),
-                "can_ask": any(payment.status in Payment.OPEN for payment in payments),
+                "can_ask": any(payment.status in Payment.OPEN and _can_be_asked(payment) for payment in payments),
                 "may_replay": request.user.has_perm("webhooks.replay_delivery"),
                 "may_see_deliveries": request.user.has_perm("webhooks.view_delivery"),
                 "others": Order.objects.filter(provider=order.provider, external_id=order.external_id).exclude(
@@ -192,6 +191,29 @@ def _business_url(order: Order) -> str:
     if order.provider is None or not order.business_id:
         return ""
     return f"{reverse('admin:businesses_one')}?{urlencode({'source': order.provider.slug, 'id': order.business_id})}"
+
+
+def _can_be_asked(payment: Payment) -> bool:
+    entry = registry.PROCESSORS.get(payment.processor)
+    return entry is not None and entry.capabilities.has_status
+
+
+def _callbacks_of(order: Order, payments: list[Payment]) -> QuerySet[CallbackRecord]:
+    """By the order they name, or by the transaction alone: Payme's Perform and Uzum's confirm name nothing else."""
+    refs = {row.transaction_ref for payment in payments for row in payment.processor_transactions.all()}
+    named = Q(order_id=order.pk)
+    if refs:
+        processors = {payment.processor for payment in payments}
+        named |= Q(processor__in=processors, event_id__in=refs, is_verified=True)
+    return CallbackRecord.objects.filter(named).order_by("-id")[:CALLBACKS]
+
+
+def _at_processor(payment: Payment) -> dict[str, Any]:
+    """Its transactions there, and of all that was told about it what they do not say already."""
+    transactions = at_processor.transactions_of(payment)
+    said = [value for one in transactions for _, value in (*one.facts, *one.others)]
+    facts, others = at_processor.facts_of(payment.processor_data, but=said)
+    return {"transactions": transactions, "facts": facts, "others": others}
 
 
 def _first_line(order: Order) -> str:
@@ -232,6 +254,9 @@ def search(queryset: QuerySet[Order], text: str) -> QuerySet[Order]:
         found += Refund.objects.filter(pk=ends[0]).values_list("payment__order_id", flat=True)
     if term.isascii() and term.isdigit() and len(term) <= LONGEST_NUMBER:  # our number at a processor that asks first
         found += ProcessorTransaction.objects.filter(pk=int(term)).values_list("order_id", flat=True)
+    # What a processor called its transaction in a callback, where that is not our reference there (Multicard).
+    told = CallbackRecord.objects.filter(processor__in=list(registry.PROCESSORS), event_id=term, is_verified=True)
+    found += [known for known in told.values_list("order_id", flat=True)[:FOUND] if known]
     references = Payment.objects.filter(processor__in=list(registry.PROCESSORS), processor_ref=term)
     found += references.values_list("order_id", flat=True)[:FOUND]
     providers = list(Provider.objects.values_list("pk", flat=True))

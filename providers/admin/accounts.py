@@ -45,7 +45,7 @@ class ChoiceForm(forms.Form):
 
 
 class CredentialsForm(forms.Form):
-    """A field for each credential. A saved one may stay empty, which keeps it."""
+    """A field for each credential. A saved secret may stay empty, which keeps it; what is no secret is shown."""
 
     business_name = forms.CharField(
         max_length=200, required=False, label="Business name", help_text="For your eyes only."
@@ -62,7 +62,7 @@ class CredentialsForm(forms.Form):
                 attrs |= {"autocomplete": "new-password", "placeholder": "saved, unchanged" if has_saved else ""}
             self.fields[field.name] = forms.CharField(
                 label=field.label,
-                required=field.is_required and not has_saved,
+                required=field.is_required and not (field.is_secret and has_saved),
                 max_length=4000,
                 help_text=field.help,
                 widget=forms.PasswordInput(render_value=False, attrs=attrs)
@@ -72,9 +72,10 @@ class CredentialsForm(forms.Form):
             )
 
     def credentials(self) -> dict[str, str]:
-        """What was typed over what is saved; empty optional fields are left out."""
+        """What was typed; a secret that was left empty as it is saved. Empty optional fields are left out."""
         typed = {field.name: self.cleaned_data.get(field.name, "").strip() for field in self.credential_fields}
-        merged = {name: typed[name] or self.saved.get(name, "") for name in typed}
+        secrets = {field.name for field in self.credential_fields if field.is_secret}
+        merged = {name: text or (self.saved.get(name, "") if name in secrets else "") for name, text in typed.items()}
         return {name: text for name, text in merged.items() if text}
 
 

@@ -46,7 +46,7 @@ def test_a_payme_transaction_shows_its_state_its_times_and_our_number(support, c
     for shown in (
         REF,
         f"<code>{number}</code>",
-        "1 reserved",
+        "reserved, state 1",
         "10,000.00\u00a0UZS",
         "until",
         "sourceInvoiceId",
@@ -55,7 +55,13 @@ def test_a_payme_transaction_shows_its_state_its_times_and_our_number(support, c
         assert shown in page, shown
     payme(client, "PerformTransaction", id=REF)
     page = read(support.get(page_of(order)))
-    assert "2 paid" in page and "1 reserved" not in page
+    assert "paid, state 2" in page and "reserved, state 1" not in page
+    callbacks = page.split('id="callbacks"')[1]
+    assert "Perform," in callbacks and "Create," in callbacks
+
+
+def test_a_processor_that_cannot_be_asked_has_no_button_for_it(support, bozor):
+    assert "Ask the processor now" not in read(support.get(page_of(selling.invoice(bozor))))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +79,7 @@ def test_paymes_reason_is_said_with_its_meaning(support, client, bozor, reason, 
     create(client, order)
     payme(client, "CancelTransaction", id=REF, reason=reason)
     page = read(support.get(page_of(order)))
-    assert "-1 cancelled before payment" in page
+    assert "cancelled before payment, state -1" in page
     assert re.search(rf"reason {reason} [^<]*{meaning}", page)
 
 
@@ -97,7 +103,7 @@ def test_each_of_the_four_shows_its_own_ids_after_it_was_paid_in_the_lab(support
     page = read(support.get(f"/admin/checkout/order/{made['id']}/change/"))
     row = ProcessorTransaction.objects.filter(payment=payment).first()
     wanted = {
-        "payme": ["Payme transaction id", "2 paid"],
+        "payme": ["Payme transaction id", "paid, state 2"],
         "click": ["click_trans_id", "merchant_prepare_id", "Paydoc id", payment.processor_data.get("click_paydoc_id")],
         "uzum": ["transId", "paid"],
         "multicard": ["Payment uuid", "Invoice uuid", payment.processor_data.get("payment_uuid")],
@@ -106,12 +112,13 @@ def test_each_of_the_four_shows_its_own_ids_after_it_was_paid_in_the_lab(support
         assert shown and shown in page, shown
     if row is not None:
         assert f"<code>{row.pk}</code>" in page
-    for text in [payment.processor_ref, str(row.pk)] if row else [payment.processor_ref]:
+    for text in filter(None, (payment.processor_ref, row and str(row.pk), payment.processor_data.get("payment_uuid"))):
         assert made["id"] in read(support.get("/admin/checkout/order/", q=text)), text
     listed = read(support.get("/admin/statements/", processor=slug))
     assert "15,000.50\u00a0UZS" in listed
     account = payment.account_id
-    assert payment.processor_ref in read(support.get(f"/admin/statements/{account}/"))
+    known_as = payment.processor_data.get("payment_uuid") or payment.processor_ref
+    assert known_as in read(support.get(f"/admin/statements/{account}/"))
     assert AMOUNT == 1_500_050
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from providers.models import ApiKey, Approval, Provider
 from tests import builders
+from tests.admin import selling
 from tests.admin.people import PASSWORD, code, make_staff, rested
 from webhooks.models import Delivery
 
@@ -78,6 +79,8 @@ def test_no_screen_breaks_the_content_policy_nor_its_own_width(tab, lab, client)
     builders.make_key(order.provider)
     delivery = Delivery.objects.get(order_id=order.pk)
     account = order.provider.accounts.get()
+    desk = selling.register(order.provider, name="Choyxona «Samarqand darvozasi» va boshqalar — Payme")
+    invoice = selling.pay(client, selling.invoice(order.provider, items=[selling.LINE]), "65f0000000000000000000a1")
     addresses = [
         "/admin/",
         "/admin/security/",
@@ -98,6 +101,16 @@ def test_no_screen_breaks_the_content_policy_nor_its_own_width(tab, lab, client)
         "/admin/providers/service/add/",
         "/admin/providers/merchantaccount/",
         f"/admin/providers/merchantaccount/{account.pk}/change/",
+        "/admin/businesses/",
+        f"/admin/businesses/one/?source={order.provider.slug}&id=biz_42",
+        f"/admin/businesses/block/?source={order.provider.slug}&id=biz_42",
+        f"/admin/providers/merchantaccount/add/?provider={order.provider_id}&business_id=biz_42",
+        f"/admin/providers/merchantaccount/{desk.pk}/change/",
+        "/admin/statements/",
+        f"/admin/statements/{desk.pk}/",
+        f"/admin/statements/{account.pk}/",
+        f"/admin/checkout/order/{invoice.pk}/change/",
+        "/admin/checkout/order/?business=biz_42",
         "/admin/providers/approval/",
         "/admin/providers/auditentry/",
         "/admin/auth/user/",
@@ -220,6 +233,46 @@ def test_stuck_webhooks_are_ticked_and_sent_again(tab, lab, client):
     page.click("button:visible >> text=Run")
     page.locator("text=1 of 1 will be sent again").wait_for()
     assert Delivery.objects.get(order_id=order.pk).state == "pending"
+
+
+def test_a_business_is_registered_its_address_copied_and_a_day_taken_away(tab, client):
+    provider = selling.make_marketplace(slug="bozor")
+    page = tab(DESKTOP)
+    sign_in(page, make_staff("anna", "admin"))
+    page.click("#nav-sidebar >> text=Businesses")
+    page.click("text=Register a business…")
+    page.get_by_label("Provider (source)").select_option(label="Bozor")
+    page.get_by_label("Business id").fill("biz/42 «A»")
+    page.get_by_label("Processor").select_option(label="Payme")
+    page.click("text=Continue")
+    page.fill("[name=merchantId]", selling.KASSA)
+    page.fill("[name=key]", selling.KEY)
+    page.click("button:visible >> text=Save")
+    page.locator("text=is saved").first.wait_for()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator("button:has-text('Copy')").first.click()
+    page.locator("text=Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()").endswith("/api/callbacks/payme")
+    page.click("dd >> text=biz/42 «A»")
+    page.locator("#accounts >> text=Payme").first.wait_for()
+
+    selling.pay(client, selling.invoice(provider, business="biz/42 «A»"), "65f0000000000000000000a1")
+    page.click("text=Statement of a day >> visible=true >> nth=-1")
+    page.locator("#totals >> text=10,000.00").wait_for()
+    with page.expect_download() as download:
+        page.click("button:has-text('Download CSV')")
+    kept = download.value.path().read_text("utf-8-sig").splitlines()
+    assert len(kept) == 2 and ",10000.00,UZS," in kept[1]
+
+    page.goto("/admin/checkout/order/")
+    page.locator("a:visible", has_text="Filters").click()
+    page.locator("#filter-business").fill("biz_nobody")
+    page.locator("#changelist-filter button:has-text('Show')").click()
+    page.wait_for_url("**business=biz_nobody**")
+    page.locator("a:visible", has_text=re.compile(r"^\s*Filters")).click()
+    page.locator("#filter-business").fill("biz/42 «A»")
+    page.keyboard.press("Enter")
+    page.locator("text=order_1").first.wait_for()
 
 
 def test_two_people_at_two_browsers_send_a_large_refund(tab, lab, client):

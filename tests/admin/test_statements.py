@@ -85,9 +85,9 @@ def test_a_day_is_tashkents_and_its_sums_tell_paid_from_returned_and_reserved(su
     assert '10,000.02\u00a0UZS</strong> <span class="quiet">in 1</span>' in said
     assert '10,000.03\u00a0UZS</strong> <span class="quiet">in 1</span>' in said
     for shown in (
-        "2 paid",
-        "-2 cancelled after payment",
-        "1 reserved",
+        "paid, state 2",
+        "cancelled after payment, state -2",
+        "reserved, state 1",
         "5 refund",
         "GetStatement",
         "00:00:00",
