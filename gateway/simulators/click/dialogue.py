@@ -155,7 +155,7 @@ class Dialogue:
             changed = payment.plan[:1] != [step]  # somebody acted meanwhile: what is planned now counts
             if not changed:
                 payment.plan = payment.plan[1:]
-            if heard.code is None or heard.code < 0:
+            if step != "cancel" and heard.code != 0:
                 payment.error = _refusal(step, heard)
             if not is_answer(step, heard) and step != "prepare":
                 payment.status, payment.plan = "manual", [] if not changed else payment.plan
