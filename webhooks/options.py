@@ -1,4 +1,4 @@
-"""The dispatcher's numbers. Each may be set in the environment's settings; the defaults are what we run."""
+"""The dispatcher's numbers. Each is a variable of the environment; the defaults are what we run."""
 
 from dataclasses import dataclass
 
@@ -23,9 +23,9 @@ class Options:
 def current() -> Options:
     return Options(
         timeout_seconds=settings.WEBHOOK_TIMEOUT_SECONDS,
-        in_flight=getattr(settings, "WEBHOOK_IN_FLIGHT", 64),
-        first_per_host=getattr(settings, "WEBHOOK_FIRST_PER_HOST", 4),
-        most_per_host=getattr(settings, "WEBHOOK_MOST_PER_HOST", 32),
-        drains=getattr(settings, "WEBHOOK_DRAINS", 1),
-        budget_seconds=getattr(settings, "WEBHOOK_DRAIN_SECONDS", 20),
+        in_flight=settings.WEBHOOK_IN_FLIGHT,
+        first_per_host=settings.WEBHOOK_FIRST_PER_HOST,
+        most_per_host=settings.WEBHOOK_MOST_PER_HOST,
+        drains=settings.WEBHOOK_DRAINS,
+        budget_seconds=settings.WEBHOOK_DRAIN_SECONDS,
     )
