@@ -263,9 +263,8 @@ def measure(
     print(f"\nload average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; medians of {given.rounds} rounds")
     print("one web process, one thread, PostgreSQL with fsync")
     print(f"plain Django, one INSERT          {floor_rate:7.0f} calls/s")
-    print(
-        f"Payme Check + Create + Perform    {rate:7.0f} calls/s, {rate / 3:.0f} payments/s, {rate / floor_rate:.2f} of it"
-    )
+    print(f"Payme Check + Create + Perform    {rate:7.0f} calls/s, {rate / floor_rate:.2f} of that")
+    print(f"payments                          {rate / 3:7.0f} a second")
     print(f"\n{'':26}{'statements':>12}{'p50 ms':>9}{'p99 ms':>9}")
     for method, took in times.items():
         took.sort()

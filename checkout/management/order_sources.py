@@ -14,6 +14,7 @@ from django.db import connection
 from django.utils import timezone
 
 from checkout import invoices, orders
+from checkout.models import Payment
 from gateway.certify import score
 from gateway.certify.score import Failed, Order
 from gateway.money import Money
@@ -22,7 +23,6 @@ from providers.models import MerchantAccount
 
 CURRENCY = "UZS"
 COMMAND_SECONDS = 60
-CANCELLED = "certify"
 # Processors that are called when the invoice is opened want its lines; the others do not mind them.
 MXIK, PACKAGE = "06401004002000000", "1501319"
 
@@ -64,6 +64,12 @@ class OwnOrders:
     def ended(self) -> Order:
         return self._and_leave(self._open_and_cancel)
 
+    def learned(self) -> dict[str, str]:
+        """What callbacks carry and no credential says: the number of a Multicard cash desk known by its UUID."""
+        payment = Payment.objects.filter(order=UUID(self.new().reference)).first()
+        store = payment.processor_data.get("store_id", "") if payment is not None else ""
+        return {"store": store} if store else {}
+
     def _open(self) -> Order:
         assert self.account.provider is not None
         wanted = invoices.Wanted(
@@ -80,7 +86,7 @@ class OwnOrders:
 
     def _open_and_cancel(self) -> Order:
         opened = self._open()
-        orders.cancel_order(order_id=UUID(opened.reference), cause=CANCELLED, now=timezone.now())
+        orders.cancel_order(order_id=UUID(opened.reference), cause="certify", now=timezone.now())
         return opened
 
     def _and_leave(self, work: Callable[[], Order]) -> Order:

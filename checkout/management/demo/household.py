@@ -75,6 +75,16 @@ def prepare(*, starts: bool = True) -> None:
     write_private(SETTINGS_ENV, "".join(f"{name}={value}\n" for name, value in environment.items()))
 
 
+def join() -> None:
+    """For a command beside the demo: its variables, where this folder has a demo and nothing else says what to use."""
+    is_told_otherwise = "SECRET_KEY" in os.environ or "ENV_FILE" in os.environ or (ROOT / ".env").exists()
+    if is_told_otherwise or not SETTINGS_ENV.exists():
+        return
+    for line in SETTINGS_ENV.read_text().splitlines():
+        name, _, value = line.partition("=")
+        os.environ[name] = value
+
+
 def _environment(*, port: int, lab_port: int, kept: Mapping[str, str]) -> dict[str, str]:
     broker = socket_folder() / "redis.sock"
     loopback = "127.0.0.1,localhost"
