@@ -19,8 +19,9 @@ ANDROID = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _browser(chromium_path):
+    # For a module, not for the session: the tests behind it run event loops of their own in this thread.
     # Playwright's loop runs in this thread; without this Django would refuse the database beside it.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     from playwright.sync_api import sync_playwright
