@@ -7,7 +7,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from django.db import connection
@@ -23,6 +23,7 @@ from providers.models import MerchantAccount
 
 CURRENCY = "UZS"
 COMMAND_SECONDS = 60
+T = TypeVar("T")
 # Processors that are called when the invoice is opened want its lines; the others do not mind them.
 MXIK, PACKAGE = "06401004002000000", "1501319"
 
@@ -34,6 +35,9 @@ class Orders(Protocol):
 
     def ended(self) -> Order:
         """One that was cancelled, and can no longer be paid."""
+
+    def cancel(self, order: Order) -> None:
+        """Our side ends it, perhaps while it is being paid."""
 
 
 def lines_for(amount_minor: int) -> list[dict[str, Any]]:
@@ -62,7 +66,14 @@ class OwnOrders:
         return self._and_leave(self._open)
 
     def ended(self) -> Order:
-        return self._and_leave(self._open_and_cancel)
+        order = self.new()
+        self.cancel(order)
+        return order
+
+    def cancel(self, order: Order) -> None:
+        self._and_leave(
+            lambda: orders.cancel_order(order_id=UUID(order.reference), cause="certify", now=timezone.now())
+        )
 
     def learned(self) -> dict[str, str]:
         """What callbacks carry and no credential says: the number of a Multicard cash desk known by its UUID."""
@@ -84,12 +95,7 @@ class OwnOrders:
         order, _payment = invoices.open_invoice(wanted, cause="certify", now=timezone.now())
         return Order(str(order.pk), order.amount_minor)
 
-    def _open_and_cancel(self) -> Order:
-        opened = self._open()
-        orders.cancel_order(order_id=UUID(opened.reference), cause="certify", now=timezone.now())
-        return opened
-
-    def _and_leave(self, work: Callable[[], Order]) -> Order:
+    def _and_leave(self, work: Callable[[], T]) -> T:
         try:
             return work()
         finally:
@@ -122,9 +128,12 @@ class ApiOrders:
         return Order(str(made["id"]), int(made["amount"]))
 
     def ended(self) -> Order:
-        opened = self.new()
-        self._post(f"/api/invoices/{opened.reference}/cancel", {})
-        return opened
+        order = self.new()
+        self.cancel(order)
+        return order
+
+    def cancel(self, order: Order) -> None:
+        self._post(f"/api/invoices/{order.reference}/cancel", {})
 
     def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         headers = {"Content-Type": "application/json", "x-api-key": self.key}
@@ -141,10 +150,14 @@ class ApiOrders:
 
 @dataclass(frozen=True, slots=True)
 class CommandOrders:
-    """Orders of somebody else's system: each run of a command prints `<reference> <amount in tiyin>`."""
+    """Orders of somebody else's system: each run of a command prints `<reference> <amount in tiyin>`.
+
+    The command that cancels one gets its reference as the last word.
+    """
 
     command: str
     ended_command: str = ""
+    cancel_command: str = ""
 
     def new(self) -> Order:
         return self._ask(self.command)
@@ -152,18 +165,30 @@ class CommandOrders:
     def ended(self) -> Order:
         return self._ask(self.ended_command)
 
+    def cancel(self, order: Order) -> None:
+        done = _run([*shlex.split(self.cancel_command), order.reference])
+        if done.returncode:
+            raise Failed(f"the order was not cancelled: {_said(done)}")
+
     def _ask(self, command: str) -> Order:
-        try:
-            done = subprocess.run(  # noqa: S603 - whoever certifies names the command
-                shlex.split(command), capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise Failed(f"no fresh order: {error}") from error
+        done = _run(shlex.split(command))
         words = done.stdout.split()
         if done.returncode or len(words) != 2 or not (words[1].isascii() and words[1].isdigit()):
-            said = (done.stderr or done.stdout).strip()[:300]
-            raise Failed(f"no fresh order: {command!r} ended with {done.returncode}: {said}")
+            raise Failed(f"no fresh order: {_said(done)}")
         return Order(words[0], int(words[1]))
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(  # noqa: S603 - whoever certifies names the command
+            command, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Failed(f"{command[0]!r} cannot be run: {type(error).__name__}") from error
+
+
+def _said(done: subprocess.CompletedProcess[str]) -> str:
+    return f"{done.args[0]!r} ended with {done.returncode}: {(done.stderr or done.stdout).strip()[:300]}"
 
 
 def _name() -> str:

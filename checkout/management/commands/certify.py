@@ -72,6 +72,7 @@ class Command(BaseCommand):
         parser.add_argument("--business", default="", help="of the Invoice API")
         parser.add_argument("--new-order", default="", metavar="COMMAND", help="prints a fresh order and its amount")
         parser.add_argument("--ended-order", default="", metavar="COMMAND", help="prints one that was cancelled")
+        parser.add_argument("--cancel-order", default="", metavar="COMMAND", help="cancels the order named behind it")
         parser.add_argument("--amount", type=int, default=AMOUNT_MINOR, help="of each order, in tiyin")
         parser.add_argument("--twice", action="store_true", help="send every call twice")
         parser.add_argument("--threads", type=int, default=1, help="play the list in so many threads at once")
@@ -116,10 +117,10 @@ def known_lists() -> dict[str, Callable[[], Callable[[Target], Iterator[Scenario
 def _target(options: dict[str, Any]) -> Target:
     """CommandError (2) where the options do not say who is examined, how it is called or what can be paid."""
     source: Orders
-    has_ended = True
+    has_ended = can_cancel = True
     if options["new_order"]:
-        source = CommandOrders(options["new_order"], options["ended_order"])
-        has_ended = bool(options["ended_order"])
+        source = CommandOrders(options["new_order"], options["ended_order"], options["cancel_order"])
+        has_ended, can_cancel = bool(options["ended_order"]), bool(options["cancel_order"])
         base, credentials = "", _credentials(options)
     elif options["source"] or options["business"]:
         source, base = _api(options)
@@ -136,6 +137,7 @@ def _target(options: dict[str, Any]) -> Target:
         credentials=credentials,
         new_order=source.new,
         ended_order=source.ended if has_ended else None,
+        cancel_order=source.cancel if can_cancel else None,
         is_doubled=options["twice"],
     )
 
