@@ -7,7 +7,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from checkout import callback_records, decisions, idempotency, offers, orders, rounds
+from checkout import callback_records, decisions, fiscal, idempotency, offers, orders, rounds
 from gateway.errors import GatewayError
 from providers import accounts
 
@@ -46,6 +46,11 @@ def refresh_availability() -> None:
             logger.warning("availability of account %s stays as it was: %s", account.pk, error)
 
 
+@shared_task(name="checkout.hand_over_receipts", ignore_result=True)
+def hand_over_receipts() -> None:
+    fiscal.hand_over_due(now=timezone.now())
+
+
 @shared_task(name="checkout.delete_old", ignore_result=True)
 def delete_old() -> None:
     """Drop what has been kept for its term."""
@@ -64,5 +69,6 @@ BEAT = {
     "end-reservations": _every(20.0, "checkout.end_reservations"),
     "raise-alarms": _every(60.0, "checkout.raise_alarms"),
     "refresh-availability": _every(15.0, "checkout.refresh_availability"),
+    "hand-over-receipts": _every(30.0, "checkout.hand_over_receipts"),
     "delete-old": _every(3600.0, "checkout.delete_old"),
 }

@@ -402,6 +402,13 @@ def keep_reference(payment: Payment, processor_ref: str, details: Mapping[str, s
         _write(payment, now=now, **facts)
 
 
+def keep_details(payment_id: UUID, details: Mapping[str, str], *, now: datetime) -> None:
+    """What a processor told beside the payment's life (its fiscal receipt); changes no status, tells nobody."""
+    with transaction.atomic():
+        payment = lock_payment(payment_id)
+        _write(payment, now=now, processor_data={**payment.processor_data, **details})
+
+
 # --- an order's end -----------------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ An adapter is built for one account in one mode from plain values and holds no s
 It raises only `gateway.errors`. Calls are never made inside a database transaction.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from gateway.types import (
     Availability,
     Callback,
     CallbackRead,
+    Item,
     Mode,
     PaymentRef,
     PaymentReport,
@@ -48,6 +49,7 @@ class Capabilities:
     has_status: bool = True
     currencies: frozenset[str] = frozenset()  # empty: any
     reservation_seconds: int = 0  # how long a processor that asks first may hold an order before it performs
+    takes_receipt_lines: bool = False  # wants the lines of the fiscal receipt after the payment (TakesReceiptLines)
     has_page: bool = True  # False: the buyer finds the order in an app of his own (Uzum), and our page tells him how
     opens_app: bool = False  # the buyer's page opens in a new tab while ours waits
     # Where the Pay button may lead, redirects on the way included: sources for the page's `form-action`.
@@ -85,6 +87,16 @@ class Adapter(Protocol):
 
     def read_callback(self, callback: Callback) -> CallbackRead:
         """Verify with this account's secrets, then read. BadCallback otherwise."""
+
+
+class TakesReceiptLines(Protocol):
+    """An adapter of a processor that makes the fiscal receipt from lines it is given once it is paid."""
+
+    def submit_items(self, payment: PaymentRef, items: Sequence[Item]) -> None:
+        """Hand them over; the same again changes nothing. Refused, Misconfigured: somebody has to look."""
+
+    def fiscal_url(self, payment: PaymentRef) -> str:
+        """The address behind the receipt's QR code; empty while there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ PROCESSOR = Processor(
         can_refund=True,  # with a merchant user; without one refund_payment names Click's cabinet
         can_refund_partially=True,  # where Click has enabled it; refund_payment finds out
         has_status=False,  # its Complete is the word that counts, and it repeats that until it is answered
+        takes_receipt_lines=True,
         reservation_seconds=1800,  # Click's documents give no time; the contract says half an hour
         currencies=CURRENCIES,
         page_sources=PAGE_SOURCES,
