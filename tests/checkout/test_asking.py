@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from checkout import decisions, invoices, orders, payments
+from checkout.errors import AlreadyPaid
 from checkout.models import CallbackRecord, Order, ProcessorTransaction, Refund
 from gateway.money import Money
 from gateway.types import Mode
@@ -214,3 +215,16 @@ def test_the_link_carries_the_order_and_opens_no_call(marketplace):
     assert f"ac.order_id={order.pk}" in decoded and "a=1500000" in decoded
     assert invoices.checkout_url(order, payment) == payment.pay_url
     assert payments.schedule_question(order_id=order.pk, now=timezone.now()) is False
+
+
+def test_a_sibling_that_slipped_in_beside_the_payment_cannot_be_paid(marketplace, client):
+    """Opened in the moment in which the other one was being paid: it exists, and nothing opens a payment of it."""
+    first = invoice(marketplace)
+    late = invoice(marketplace, processor="")
+    create(client, first)
+    payme(client, "PerformTransaction", id="65f0000000000000000000a1")
+    Order.objects.filter(pk=late.pk).update(status=Order.Status.PENDING, ended_at=None)
+    with pytest.raises(AlreadyPaid):
+        payments.start_payment(order_id=late.pk, processor="payme", is_mobile=False, cause="buyer", now=timezone.now())
+    assert create(client, late, ref="65f0000000000000000000b2")["code"] < -31000
+    assert late.payments.count() == 0 and ProcessorTransaction.objects.count() == 1

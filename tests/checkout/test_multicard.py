@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 from django.utils import timezone
 
-from checkout import invoices, orders
+from checkout import invoices, orders, payments, refunds
 from gateway.money import Money
-from gateway.types import Mode
+from gateway.types import Mode, Outcome, PaymentReport, RefundOutcome, RefundReport
 from providers import accounts
 from tests.builders import make_provider
 from webhooks.models import Delivery
@@ -102,3 +103,26 @@ def test_of_two_siblings_the_second_success_is_refused(marketplace, client):
     assert success(client, second, uuid="99999999-2222-4333-8444-555555555555").json()["success"] is False
     second.refresh_from_db()
     assert (second.status, told(second)) == ("cancelled", [])
+
+
+def test_news_of_a_second_debit_never_changes_the_first(marketplace, client):
+    """Multicard refused to us and sent back: that is not the money that paid the order."""
+    order, payment = invoice(marketplace)
+    assert success(client, order).json() == {"success": True}
+    now, other = timezone.now(), "99999999-2222-4333-8444-555555555555"
+    back = RefundReport(
+        reference="", processor_ref=f"{other}/revert", payment_processor_ref=other, outcome=RefundOutcome.SUCCEEDED,
+        money=Money(1_500_000, "UZS"), is_total=True,
+    )  # fmt: skip
+    assert refunds.record_total(payment_id=payment.pk, report=back, cause="test", now=now) == "refused"
+    progress = PaymentReport(
+        reference=str(payment.pk), processor_ref="", outcome=Outcome.PROCESSING, processor_data={"payment_uuid": other}
+    )
+    assert payments.apply_report(payment_id=payment.pk, report=progress, cause="test", now=now) == "refused"
+    again = replace(progress, outcome=Outcome.CAPTURED, money=Money(1_500_000, "UZS"))
+    assert payments.apply_report(payment_id=payment.pk, report=again, cause="test", now=now) == "review"
+    order.refresh_from_db()
+    payment.refresh_from_db()
+    assert (order.status, order.refunded_minor) == ("paid", 0)
+    assert (payment.status, payment.processor_data["payment_uuid"]) == ("captured", UUID)
+    assert [b["status"] for b in told(order)] == ["paid"]
