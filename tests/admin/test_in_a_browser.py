@@ -172,7 +172,7 @@ def test_menus_the_theme_switch_the_search_and_the_filters_work_without_eval(tab
     page.locator("#nav-sidebar").wait_for(state="visible")
 
     page.keyboard.press("Control+k")
-    page.locator("#search-input-command").press_sequentially(order.paid_by.processor_ref)
+    page.locator("#search-input-command:focus").press_sequentially(order.paid_by.processor_ref)
     page.locator(f"#command-results >> text=Order {order.pk}").wait_for()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
