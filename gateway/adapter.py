@@ -22,6 +22,8 @@ from gateway.types import (
     RefundRef,
     RefundReport,
     RefundRequest,
+    Widget,
+    WidgetRequest,
 )
 
 
@@ -52,8 +54,21 @@ class Capabilities:
     takes_receipt_lines: bool = False  # wants the lines of the fiscal receipt after the payment (TakesReceiptLines)
     has_page: bool = True  # False: the buyer finds the order in an app of his own (Uzum), and our page tells him how
     opens_app: bool = False  # the buyer's page opens in a new tab while ours waits
+    shows_widget: bool = False  # its script and its form work on our own page (ShowsWidget)
+    signs_return: bool = False  # the browser brings a signature back (SignsReturn)
     # Where the Pay button may lead, redirects on the way included: sources for the page's `form-action`.
     page_sources: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One of several ways to pay at one processor: its word in `PaymentRequest.method`, its name, what it takes."""
+
+    slug: str
+    name: str
+    currencies: frozenset[str] = frozenset()  # empty: any the processor takes
+    opens_app: bool = False
+    check_money: Callable[[Money], str] = field(repr=False, default=lambda money: "")
 
 
 class Adapter(Protocol):
@@ -99,18 +114,42 @@ class TakesReceiptLines(Protocol):
         """The address behind the receipt's QR code; empty while there is none."""
 
 
+class CapturesLater(Protocol):
+    """An adapter of a processor that can hold money first and take it on demand."""
+
+    def capture_payment(self, payment: PaymentRef, money: Money) -> PaymentReport:
+        """Take what is held. Taken already: a report that says so. Refused, with the truth, when it cannot be taken."""
+
+
+class SignsReturn(Protocol):
+    """An adapter of a processor whose browser return carries a signature."""
+
+    def check_return(self, payment: PaymentRef, fields: Mapping[str, str]) -> str:
+        """The `capture_ref` that the signature vouches for, against the reference *we* stored. BadCallback otherwise.
+
+        It proves that the processor sent this buyer back, not that the money is taken: the caller asks then.
+        """
+
+
+class ShowsWidget(Protocol):
+    """An adapter of a processor whose script runs on our own page. Makes no call."""
+
+    def widget(self, payment: PaymentRef, request: WidgetRequest) -> Widget: ...
+
+
 @dataclass(frozen=True, slots=True)
 class AdapterConfig:
     """What an adapter is built from. `base_url` comes from settings by mode, never from a row.
 
-    `credentials` maps CredentialField.name to its text; `previous_credentials` still verify callbacks after a
-    rotation, oldest last.
+    `settings` are further addresses and switches of the processor, from the environment. `credentials` maps
+    CredentialField.name to its text; `previous_credentials` still verify callbacks after a rotation, oldest last.
     """
 
     mode: Mode
     base_url: str
     credentials: Mapping[str, str] = field(repr=False)
     previous_credentials: tuple[Mapping[str, str], ...] = field(default=(), repr=False)
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +165,4 @@ class Processor:
     check_credentials: Callable[[Mapping[str, str], Mode], dict[str, str]] = field(repr=False)
     # Refuses amounts the processor cannot take; an empty text means it can.
     check_money: Callable[[Money], str] = field(repr=False, default=lambda money: "")
+    methods: tuple[Method, ...] = ()  # where it has several, the default first; `method` is empty otherwise

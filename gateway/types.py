@@ -26,6 +26,8 @@ class Outcome(StrEnum):
     AUTHORIZED = "authorized"  # held, not taken
     CAPTURED = "captured"  # the money is taken
     DECLINED = "declined"  # this try was refused (the payment itself may still be open there, see `is_final`)
+    FAILED = "failed"  # as DECLINED, where the processor names no refusal of the buyer's bank
+    ERROR = "error"  # as DECLINED, where the fault is technical
     CANCELLED = "cancelled"
     EXPIRED = "expired"
 
@@ -100,6 +102,7 @@ class PaymentRequest:
     method: str = ""  # the processor's own method word where it has several ("cashapp"); empty: its default
     is_mobile: bool = False
     items: tuple[Item, ...] = ()  # for processors that make the fiscal receipt (Multicard)
+    captures_later: bool = False  # hold the money only; `CapturesLater.capture_payment` takes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,8 @@ class PaymentRef:
     money: Money
     created_at: datetime
     processor_data: Mapping[str, str] = field(default_factory=dict)
+    method: str = ""
+    capture_ref: str = ""  # as in PaymentReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,9 @@ class PaymentReport:
     `money` is what was captured (CAPTURED) or held (AUTHORIZED), None where the processor did not say.
     `is_final` is True when nothing more can be captured there under this reference, whatever the buyer does.
     `processor_data` are further ids of the processor worth keeping (charge id, transaction id), text to text.
+    `capture_ref` is the processor's id of the try that holds or took the money, where that is another thing than
+    what was opened (the PaymentIntent of a Checkout Session, the payment of a Razorpay order, a transaction's uid):
+    refunds, disputes and status calls name it. Two of them with money under one `processor_ref` are two debits.
     """
 
     reference: str
@@ -133,6 +141,22 @@ class PaymentReport:
     method: str = ""
     occurred_at: datetime | None = None
     processor_data: Mapping[str, str] = field(default_factory=dict)
+    capture_ref: str = ""
+    payer_email: str = ""  # as the processor learned it; only kept where we knew none
+
+
+@dataclass(frozen=True, slots=True)
+class SaleReport:
+    """A sale that began at the processor, through a link of its own (a Stripe Payment Link): no order of ours yet.
+
+    `payment` is its one payment; `metadata` is the link's own, written by whoever made the link. What the buyer
+    can put into the link's address is not in here.
+    """
+
+    link_ref: str
+    payment: PaymentReport
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +200,11 @@ class RefundReport:
 
 @dataclass(frozen=True, slots=True)
 class DisputeReport:
-    """The buyer's bank contests a payment: recorded and shown to staff, never a refund by itself."""
+    """The buyer's bank contests a payment: recorded and shown to staff, never a refund by itself.
+
+    `payment_processor_ref`, here and in RefundReport, is any id that names the payment there: its `processor_ref`
+    or its `capture_ref`.
+    """
 
     processor_ref: str
     payment_processor_ref: str
@@ -201,7 +229,7 @@ class Ignored:
     why: str
 
 
-Notice = PaymentReport | RefundReport | DisputeReport | AccountChanged | Ignored
+Notice = PaymentReport | SaleReport | RefundReport | DisputeReport | AccountChanged | Ignored
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +238,37 @@ class Availability:
 
     is_available: bool
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WidgetRequest:
+    """What our own page knows when it shows a processor's widget for a payment that waits for the buyer."""
+
+    seller: str
+    description: str
+    return_url: str  # ours; where the processor's script or form brings the browser back
+    cancel_url: str
+    lang: str = "en"
+    payer_email: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Widget:
+    """A processor's script on our own page, and what serves a browser without script.
+
+    `kind` names the part of our script that drives it; `options` is JSON for it and holds nothing secret.
+    Without script: a form of `form_fields` posted to `form_url`, or the plain link `link_url`.
+    The sources are origins for that one page's Content-Security-Policy, by directive ("script-src", "frame-src",
+    "connect-src", "style-src", "img-src", "form-action").
+    """
+
+    kind: str
+    script_url: str
+    options: Mapping[str, Any]
+    form_url: str = ""
+    form_fields: Mapping[str, str] = field(default_factory=dict)
+    link_url: str = ""
+    sources: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
