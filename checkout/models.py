@@ -33,6 +33,10 @@ class Order(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     token = models.CharField(max_length=64, unique=True, default=checkout_token, editable=False)
     receipt_code = models.CharField(max_length=40, unique=True, default=receipt_code, editable=False)
+    # A dialect's own public names: `pt_…` of the Payment-token API; payment code and watch code of the Merchant-secret
+    # API, of which neither leads to the other.
+    code = models.CharField(max_length=64, unique=True, null=True, editable=False)
+    watch_code = models.CharField(max_length=64, unique=True, null=True, editable=False)
     dialect = models.CharField(max_length=16, choices=Dialect)
     mode = models.CharField(max_length=4, choices=MODES)
     provider = models.ForeignKey(Provider, null=True, blank=True, on_delete=models.PROTECT, related_name="orders")
@@ -45,6 +49,9 @@ class Order(models.Model):
     external_id = models.CharField(max_length=128, blank=True)
     business_id = models.CharField(max_length=128, blank=True)
     processor = models.CharField(max_length=20, blank=True)  # the only one it may be paid at; empty: the buyer chooses
+    captures_later = models.BooleanField(default=False)  # the money is held first and taken on the provider's word
+    link_ref = models.CharField(max_length=64, blank=True, editable=False)  # the processor's own link it was sold by
+    details = models.JSONField(default=dict, editable=False)  # what the caller said beside the money, to be said back
     amount_minor = models.PositiveBigIntegerField()
     currency = models.CharField(max_length=3)
     status = models.CharField(max_length=10, choices=Status, default=Status.CREATED, editable=False)
@@ -131,6 +138,8 @@ class Payment(models.Model):
     currency = models.CharField(max_length=3)
     processor_ref = models.CharField(max_length=200, blank=True, editable=False)
     processor_data = models.JSONField(default=dict, editable=False)
+    # The processor's id of the try that holds or took the money, where that is another thing than `processor_ref`.
+    capture_ref = models.CharField(max_length=200, blank=True, editable=False)
     pay_url = models.CharField(max_length=2000, blank=True, editable=False)
     pay_mobile_url = models.CharField(max_length=2000, blank=True, editable=False)
     # True once the processor said that nothing more can be captured there, whatever the buyer does.
@@ -166,6 +175,9 @@ class Payment(models.Model):
             models.UniqueConstraint(
                 fields=["account", "processor_ref"], condition=~Q(processor_ref=""), name="one_payment_per_reference"
             ),
+            models.UniqueConstraint(
+                fields=["account", "capture_ref"], condition=~Q(capture_ref=""), name="one_payment_per_capture"
+            ),
             models.CheckConstraint(
                 condition=Q(refunded_minor__lte=F("captured_minor")), name="payment_refunded_within_captured"
             ),
@@ -173,6 +185,7 @@ class Payment(models.Model):
         indexes = [
             models.Index(fields=["next_ask_at"], condition=Q(next_ask_at__isnull=False), name="payment_to_ask"),
             models.Index(fields=["processor", "processor_ref"], name="payment_by_reference"),
+            models.Index(fields=["processor", "capture_ref"], name="payment_by_capture"),
         ]
 
     def __str__(self) -> str:
@@ -209,6 +222,7 @@ class Refund(models.Model):
     requested_by = models.CharField(max_length=150, blank=True)
     approval_id = models.UUIDField(null=True, editable=False)
     is_external = models.BooleanField(default=False, help_text=_("Made in the processor's own cabinet."))
+    proof = models.CharField(max_length=500, blank=True)  # how staff know of a refund that no processor told us of
     processor_ref = models.CharField(max_length=200, blank=True, editable=False)
     failure_code = models.CharField(max_length=100, blank=True, editable=False)
     failure_message = models.CharField(max_length=500, blank=True, editable=False)
@@ -392,3 +406,52 @@ class IdempotencyRecord(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class Letter(models.Model):
+    """An e-mail to the payer about an order: a receipt after payment or refund. Written with the event it tells.
+
+    `to` and `lang` are frozen when it is written; a letter that cannot be sent holds up nothing else.
+    """
+
+    class Kind(models.TextChoices):
+        PAID = "paid", _("receipt")
+        REFUNDED = "refunded", _("receipt of a refund")
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("waiting")
+        SENT = "sent", _("sent")
+        FAILED = "failed", _("not sent")
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="letters")
+    refund = models.ForeignKey(Refund, null=True, on_delete=models.PROTECT, related_name="letters")
+    kind = models.CharField(max_length=8, choices=Kind)
+    state = models.CharField(max_length=6, choices=State, default=State.QUEUED, editable=False)
+    to = models.EmailField()
+    lang = models.CharField(max_length=2, blank=True)
+    requested_by = models.CharField(max_length=150, blank=True)  # who of the staff asked for it; empty: the event did
+    attempts = models.PositiveIntegerField(default=0, editable=False)
+    next_attempt_at = models.DateTimeField(null=True, editable=False)
+    last_error = models.CharField(max_length=300, blank=True, editable=False)
+    created_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["order", "kind"],
+                condition=Q(requested_by="", refund__isnull=True),
+                name="one_letter_per_payment",
+            ),
+            models.UniqueConstraint(
+                fields=["refund"], condition=Q(requested_by="", refund__isnull=False), name="one_letter_per_refund"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["next_attempt_at"], condition=Q(state="queued"), name="letter_to_send"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.order_id}"

@@ -56,6 +56,10 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+# One vendor under many brands, each with hosts of its own: their addresses are part of the account.
+WHITE_LABELS = frozenset({"secure_processor"})
+
+
 def _error(text: str, number: int, hint: str = "") -> Error:
     return Error(text, hint=hint or None, id=f"pay.E{number:03}")
 
@@ -81,9 +85,10 @@ def check_demo(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
         found.append(_error(f"DEBUG=1 shows internals to everybody who can reach {', '.join(foreign)}.", 4))
     if not settings.DEMO:
         for (processor, mode), url in settings.PROCESSOR_URLS.items():
-            if url and (mode == Mode.LIVE or urlsplit(url).scheme != "https"):
+            is_brand = processor in WHITE_LABELS and not is_loopback(urlsplit(url).hostname or "")
+            if url and ((mode == Mode.LIVE and not is_brand) or urlsplit(url).scheme != "https"):
                 found.append(_error(f"The {mode} address of {processor} may be replaced in the demo only.", 5))
-    if any(settings.PROCESSOR_URLS.get((slug, Mode.LIVE)) for slug in registry.PROCESSORS):
+    if any(settings.PROCESSOR_URLS.get((slug, Mode.LIVE)) for slug in set(registry.PROCESSORS) - WHITE_LABELS):
         found.append(_error("The live address of a processor is never replaced.", 6))
     return found
 
@@ -146,7 +151,8 @@ def _house(slug: str, given: dict[str, str]) -> list[CheckMessage]:
     if not given:
         return []
     problems = {mode: registry.get(slug).check_credentials(given, mode) for mode in Mode}
-    fits = [mode for mode, wrong in problems.items() if not wrong]
+    said = settings.HOUSE_MODES.get(slug)
+    fits = [mode for mode, wrong in problems.items() if not wrong and said in (None, mode.value)]
     if not fits:
         wrong = "; ".join(f"{name} {text}" for name, text in problems[Mode.TEST].items())
         return [_error(f"The house account of {slug} in the environment is not usable: {wrong}.", 12)]

@@ -244,6 +244,13 @@ LAB_URL = env.str("LAB_URL", default="").rstrip("/")
 PROCESSOR_URLS = {  # an empty text is the processor's own address
     ("stripe", "live"): env.str("STRIPE_LIVE_URL", default=""),
     ("stripe", "test"): env.str("STRIPE_TEST_URL", default=f"{LAB_URL}/stripe" if LAB_URL else ""),
+    ("razorpay", "live"): env.str("RAZORPAY_LIVE_URL", default=""),
+    ("razorpay", "test"): env.str("RAZORPAY_TEST_URL", default=f"{LAB_URL}/razorpay" if LAB_URL else ""),
+    # One host for both modes: a test checkout is marked as such, not sent elsewhere.
+    ("secure_processor", "live"): env.str("SECURE_PROCESSOR_API_BASE_URL", default=""),
+    ("secure_processor", "test"): (
+        f"{LAB_URL}/secure_processor" if LAB_URL else env.str("SECURE_PROCESSOR_API_BASE_URL", default="")
+    ),
     ("payme", "live"): env.str("PAYME_LIVE_URL", default=""),
     ("payme", "test"): env.str("PAYME_TEST_URL", default=f"{LAB_URL}/payme" if LAB_URL else ""),
     ("click", "live"): env.str("CLICK_LIVE_URL", default=""),
@@ -257,6 +264,30 @@ HOUSE_CREDENTIALS = {  # processor → credential field → text
     "stripe": {
         "secretKey": env.str("STRIPE_SECRET_KEY", default=""),
         "webhookSecret": env.str("STRIPE_WEBHOOK_SECRET", default=""),
+    },
+    "razorpay": {
+        "keyId": env.str("RAZORPAY_KEY_ID", default=""),
+        "keySecret": env.str("RAZORPAY_KEY_SECRET", default=""),
+        "webhookSecret": env.str("RAZORPAY_WEBHOOK_SECRET", default=""),
+    },
+    "secure_processor": {
+        "shopId": env.str("SECURE_PROCESSOR_SHOP_ID", default=""),
+        "secretKey": env.str("SECURE_PROCESSOR_SECRET_KEY", default=""),
+        "publicKey": env.str("SECURE_PROCESSOR_PUBLIC_KEY", default=""),
+    },
+}
+# Where the credentials themselves do not say their mode.
+HOUSE_MODES = {"secure_processor": "test" if env.bool("SECURE_PROCESSOR_TEST_MODE", default=True) else "live"}
+PROCESSOR_SETTINGS = {  # further addresses and switches of an adapter (AdapterConfig.settings); empty ones are left out
+    "secure_processor": {
+        "gateway_url": env.str("SECURE_PROCESSOR_GATEWAY_URL", default=""),
+        "widget_src": env.str("SECURE_PROCESSOR_WIDGET_SRC", default=""),
+        "checkout_url": env.str("SECURE_PROCESSOR_CHECKOUT_URL", default=""),
+        "checkout_token_path": env.str("SECURE_PROCESSOR_CHECKOUT_TOKEN_PATH", default=""),
+        "request_shape": env.str("SECURE_PROCESSOR_REQUEST_SHAPE", default="nested"),
+        "accepts_missing_signature": (
+            "yes" if env.bool("SECURE_PROCESSOR_TEST_ACCEPTS_MISSING_SIGNATURE", default=False) else ""
+        ),
     },
 }
 

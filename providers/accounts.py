@@ -37,7 +37,9 @@ class BadCredentials(ValueError):
 def house_credentials(processor: str, mode: Mode) -> dict[str, str]:
     """The environment's credentials where they fit the mode, else {}."""
     given = {name: text for name, text in settings.HOUSE_CREDENTIALS.get(processor, {}).items() if text}
-    if not given or registry.get(processor).check_credentials(given, mode):
+    if not given or settings.HOUSE_MODES.get(processor, mode.value) != mode.value:
+        return {}
+    if registry.get(processor).check_credentials(given, mode):
         return {}
     return given
 
@@ -102,6 +104,9 @@ def adapter_for(account: MerchantAccount, *, now: datetime) -> Adapter:
             base_url=settings.PROCESSOR_URLS[account.processor, account.mode],
             credentials=credentials_of(account),
             previous_credentials=previous,
+            settings={
+                name: text for name, text in settings.PROCESSOR_SETTINGS.get(account.processor, {}).items() if text
+            },
         )
     )
 

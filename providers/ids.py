@@ -32,6 +32,26 @@ def api_key_text(*, is_live: bool) -> str:
     return ("provider_" if is_live else "provider_test_") + secrets.token_hex(24)
 
 
+def merchant_secret_text(*, is_live: bool) -> str:
+    """A merchant secret with 192 random bits; `merchant_…` live, `merchant_test_…` test."""
+    return ("merchant_" if is_live else "merchant_test_") + secrets.token_hex(24)
+
+
+def payment_token() -> str:
+    """`pt_` and 128 random bits: the Payment-token API's name of an order."""
+    return "pt_" + secrets.token_hex(16)
+
+
+def payment_code() -> str:
+    """128 random bits: the address of a page where a merchant's buyer pays."""
+    return "pc_" + secrets.token_hex(16)
+
+
+def watch_code() -> str:
+    """128 random bits of its own: who watches a payment cannot find the page where it is paid."""
+    return "wc_" + secrets.token_hex(16)
+
+
 def signing_secret_text() -> str:
     """A Standard Webhooks secret: `whsec_` and base64 of 24 random bytes."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()

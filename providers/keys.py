@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from gateway.types import Mode
-from providers.ids import api_key_text
+from providers.ids import api_key_text, merchant_secret_text
 from providers.models import ApiKey, Provider
 
 VISIBLE = 20  # characters of a key that people may see again: its kind and a little of its own
@@ -20,21 +20,27 @@ def digest_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def issue_key(*, provider: Provider, mode: Mode, name: str = "", now: datetime) -> tuple[ApiKey, str]:
-    """A new key and its text, which nobody can read again after this."""
-    text = api_key_text(is_live=mode == Mode.LIVE)
-    key = ApiKey(provider=provider, mode=mode.value, name=name, prefix=text[:VISIBLE], digest=digest_of(text))
-    key.created_at = now
+def issue_key(
+    *, provider: Provider, mode: Mode, name: str = "", kind: ApiKey.Kind = ApiKey.Kind.API, now: datetime
+) -> tuple[ApiKey, str]:
+    """A new key (or merchant secret) and its text, which nobody can read again after this."""
+    make = merchant_secret_text if kind == ApiKey.Kind.MERCHANT_SECRET else api_key_text
+    text = make(is_live=mode == Mode.LIVE)
+    key = ApiKey(provider=provider, kind=kind, mode=mode.value, name=name, prefix=text[:VISIBLE])
+    key.digest, key.created_at = digest_of(text), now
     key.save(force_insert=True)
     return key, text
 
 
-def find_key(text: str, *, now: datetime) -> ApiKey | None:
-    """The usable key of an active provider that reads `text`, or None, whatever is wrong with it."""
+def find_key(text: str, *, kind: ApiKey.Kind = ApiKey.Kind.API, now: datetime) -> ApiKey | None:
+    """The usable key of an active provider that reads `text`, or None, whatever is wrong with it.
+
+    A merchant secret is no API key, nor the reverse: the one that leaks must not open what the other does.
+    """
     digest = digest_of(text)
     key = (
         ApiKey.objects.select_related("provider__service")
-        .filter(digest=digest, revoked_at=None)
+        .filter(digest=digest, kind=kind, revoked_at=None)
         .filter(Q(expires_at=None) | Q(expires_at__gt=now))
         .first()
     )
@@ -48,7 +54,8 @@ def find_key(text: str, *, now: datetime) -> ApiKey | None:
 def rotate_key(*, key: ApiKey, overlap: timedelta, now: datetime) -> tuple[ApiKey, str]:
     """A successor of the same provider, mode and limits; the old key works until the overlap ends."""
     with transaction.atomic():
-        new, text = issue_key(provider=key.provider, mode=Mode(key.mode), name=key.name, now=now)
+        kind = ApiKey.Kind(key.kind)
+        new, text = issue_key(provider=key.provider, mode=Mode(key.mode), name=key.name, kind=kind, now=now)
         ApiKey.objects.filter(pk=new.pk).update(calls_per_minute=key.calls_per_minute)
         ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(expires_at=now + overlap)
     return new, text

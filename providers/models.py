@@ -57,6 +57,10 @@ class Provider(models.Model):
     tries_webhooks_for_days = models.BooleanField(
         default=True, help_text=_("Go on trying stuck webhooks on the slow ladder, up to 24 hours.")
     )
+    allowed_origins = models.TextField(
+        blank=True,
+        help_text=_("Origins buyers may be sent back to besides those of the addresses above, one on each line."),
+    )
     refunds_late_captures = models.BooleanField(
         default=False, help_text=_("Refund by itself what is captured after an order failed, was cancelled or expired.")
     )
@@ -80,8 +84,13 @@ class Provider(models.Model):
 class ApiKey(models.Model):
     """A provider's key. Only its digest is kept; `prefix` is what people recognise it by."""
 
+    class Kind(models.TextChoices):
+        API = "api", _("API key")
+        MERCHANT_SECRET = "merchant", _("merchant secret")  # good for `start_payment` alone
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="api_keys")
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.API)
     mode = models.CharField(max_length=4, choices=MODES)
     name = models.CharField(max_length=100, blank=True)
     prefix = models.CharField(max_length=32)
