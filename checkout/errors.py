@@ -51,6 +51,13 @@ class OrderNotFound(CheckoutError):
     status = 404
 
 
+class PaymentNotFound(CheckoutError):
+    """Payment not found"""
+
+    code = "NOT_FOUND"
+    status = 404
+
+
 class NotPayable(CheckoutError):
     """The order cannot be paid any more"""
 

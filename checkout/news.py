@@ -11,8 +11,8 @@ from django.db import DatabaseError
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from checkout import callback_records, disputes, payments, refunds
-from checkout.models import CallbackRecord, Payment, Refund
+from checkout import callback_records, disputes, payments, refunds, sales
+from checkout.models import CallbackRecord, Order, Payment, Refund
 from checkout.transitions import Moved
 from gateway import registry
 from gateway.adapter import AdapterConfig
@@ -27,6 +27,7 @@ from gateway.types import (
     PaymentReport,
     Peek,
     RefundReport,
+    SaleReport,
 )
 from providers import accounts
 from providers.models import MerchantAccount
@@ -129,17 +130,29 @@ def _verify(processor: str, callback: Callback, *, account_id: UUID | None) -> _
 
 
 def _find_payment(processor: str, peek: Peek) -> Payment | None:
-    """By our reference, which is the payment's id or, at some processors, the order's; else by theirs."""
+    """By our reference, which is the payment's id or, at some processors, the order's or its code; else by theirs."""
     known = Payment.objects.select_related("account").filter(processor=processor)
     try:
         reference = UUID(peek.reference) if peek.reference else None
     except ValueError:
-        reference = None
+        reference = _order_by_code(peek.reference)
     if reference is not None:
         found = known.filter(pk=reference).first() or _try_of_order(known.filter(order=reference), peek)
         if found is not None:
             return found
-    return known.filter(processor_ref=peek.processor_ref[:200]).first() if peek.processor_ref else None
+    return _by_their_id(known, peek.processor_ref)
+
+
+def _order_by_code(code: str) -> UUID | None:
+    is_code = code.isascii() and code.isprintable() and len(code) <= 64
+    return Order.objects.filter(code=code).values_list("pk", flat=True).first() if is_code else None
+
+
+def _by_their_id(known: QuerySet[Payment], their_id: str) -> Payment | None:
+    """The processor's id of what was opened, else of what took the money."""
+    if not their_id:
+        return None
+    return known.filter(processor_ref=their_id[:200]).first() or known.filter(capture_ref=their_id[:200]).first()
 
 
 def _try_of_order(tries: QuerySet[Payment], peek: Peek) -> Payment | None:
@@ -148,6 +161,7 @@ def _try_of_order(tries: QuerySet[Payment], peek: Peek) -> Payment | None:
     for payment in found:
         if peek.processor_ref and peek.processor_ref in (
             payment.processor_ref,
+            payment.capture_ref,
             payment.processor_data.get("payment_uuid"),
         ):
             return payment
@@ -170,10 +184,15 @@ def _apply(
 ) -> tuple[CallbackRecord.Verdict, str]:
     match notice:
         case PaymentReport():
-            payment = payment or _payment_of(account, notice.processor_ref)
+            payment = payment or _payment_of(account, notice.processor_ref) or _payment_of(account, notice.capture_ref)
             if payment is None:
-                return Verdict.UNKNOWN_REFERENCE, f"no payment {notice.processor_ref}"
+                return Verdict.UNKNOWN_REFERENCE, f"no payment {notice.processor_ref or notice.capture_ref}"
             moved = payments.apply_report(payment_id=payment.pk, report=notice, cause=cause, now=now)
+        case SaleReport():
+            sold = sales.record_sale(account=account, report=notice, cause=cause, now=now)
+            if sold is None:
+                return Verdict.IGNORED, f"a sale by {notice.link_ref} that is not paid yet"
+            moved = sold
         case RefundReport():
             moved_or_none = _apply_refund(notice, account=account, payment=payment, cause=cause, now=now)
             if moved_or_none is None:
@@ -195,9 +214,7 @@ def _apply(
 
 
 def _payment_of(account: MerchantAccount, processor_ref: str) -> Payment | None:
-    if not processor_ref:
-        return None
-    return Payment.objects.filter(account=account, processor_ref=processor_ref[:200]).first()
+    return _by_their_id(Payment.objects.filter(account=account), processor_ref)
 
 
 def _apply_refund(

@@ -125,13 +125,26 @@ def _provider_body(word: str, *, event: OrderEvent, order: Order, payment: Payme
         "serviceName": order.service_name or None,
         "amount": wire_major(order.money),
         "status": _PROVIDER_STATUS.get(word, order.status),
-        "stripePaymentIntentId": payment.processor_ref or None if payment and payment.processor == "stripe" else None,
+        "stripePaymentIntentId": _intent_of(payment),
         "timestamp": iso_milliseconds(event.at),
         "livemode": order.is_livemode,
     }
+    if order.link_ref:
+        what = order.service_name or order.description
+        body |= {"paymentLinkId": order.link_ref, "description": f"{what} | PaymentLink: {order.link_ref}"}
+    if order.dialect != Order.Dialect.PROVIDER:
+        body |= {"paymentId": str(payment.pk) if payment else None, "currency": order.currency}
     if word == "payment_refunded":
         body["refundedAmount"] = wire_major(Money(order.refunded_minor, order.currency))
     return body
+
+
+def _intent_of(payment: Payment | None) -> str | None:
+    """Stripe's id of the money, whether it was opened as a PaymentIntent or as a Checkout Session."""
+    if payment is None or payment.processor != "stripe":
+        return None
+    found = payment.capture_ref or payment.processor_ref
+    return found if found.startswith("pi_") else None
 
 
 def wire_major(money: Money) -> int | Decimal:

@@ -7,6 +7,7 @@ from datetime import datetime
 from checkout import soft_cache
 from checkout.models import Order
 from gateway import errors, registry
+from gateway.adapter import Method, Processor
 from gateway.types import Mode
 from providers import accounts
 from providers.models import MerchantAccount
@@ -25,37 +26,67 @@ class Offer:
     account: MerchantAccount
 
 
-# The processor's method that a dialect asks for; the Provider API sells through Cash App Pay alone.
-_METHODS = {"stripe": [("cashapp", "Cash App Pay")]}
+# The one way to pay that a dialect sells: the document of the Provider API knows Cash App Pay alone.
+_ONLY = {Order.Dialect.PROVIDER: ("stripe", "cashapp")}
+# Where a processor has several methods and the dialect names none: the one that any buyer can use.
+_USUAL = {"stripe": "card"}
 
 
 def offers_for(order: Order, *, now: datetime) -> list[Offer]:
-    """The ways to pay this order now. Calls a processor only for an account that was never asked before."""
-    takers = [
-        slug
+    """The ways to pay this order now, one for each processor. Calls a processor only for an account that was never
+    asked before.
+    """
+    takers = {
+        slug: method
         for slug, processor in registry.PROCESSORS.items()
-        if order.processor in ("", slug) and not processor.check_money(order.money)
-    ]
-    found = _accounts_of(order, takers)
+        if order.processor in ("", slug)
+        and (method := _method_for(order, processor)) is not None
+        and not _objection(order, processor, method)
+    }
+    found = _accounts_of(order, list(takers))
     return [
-        Offer(processor=slug, method=method, name=name, account=found[slug])
-        for slug in takers
-        if slug in found
-        for method, name in _METHODS.get(slug, [("", registry.get(slug).name)])
-        if _is_available(found[slug], currency=order.currency, method=method, now=now)
+        Offer(processor=slug, method=method.slug, name=method.name, account=found[slug])
+        for slug, method in takers.items()
+        if slug in found and _is_available(found[slug], currency=order.currency, method=method.slug, now=now)
     ]
+
+
+def _method_for(order: Order, processor: Processor) -> Method | None:
+    """The processor's way to pay in this order's dialect; None where it has none there."""
+    only = _ONLY.get(Order.Dialect(order.dialect))
+    if only is not None and processor.slug != only[0]:
+        return None
+    wanted = only[1] if only else _USUAL.get(processor.slug, "")
+    if not processor.methods:
+        return Method(slug="", name=processor.name)
+    return next((method for method in processor.methods if method.slug == wanted), processor.methods[0])
+
+
+def _objection(order: Order, processor: Processor, method: Method) -> str:
+    """Why this amount cannot be taken this way, in words for the caller; "" where it can."""
+    taken = method.currencies or processor.capabilities.currencies
+    if taken and order.currency not in taken:
+        return f"{method.name} takes {', '.join(sorted(taken))} only"
+    return processor.check_money(order.money) or method.check_money(order.money)
 
 
 def never_asked() -> list[tuple[MerchantAccount, str, str]]:
-    """(account, currency, method) of usable accounts that were never asked what they can take."""
+    """(account, currency, method) of usable accounts that were never asked what they can take.
+
+    Only of methods that name their currencies: what takes any is asked when the first order comes.
+    """
     usable = MerchantAccount.objects.filter(
-        processor__in=_METHODS, is_active=True, retired_at=None, blocked_at=None, availability={}
+        processor__in=[slug for slug, processor in registry.PROCESSORS.items() if processor.methods],
+        is_active=True,
+        retired_at=None,
+        blocked_at=None,
+        availability={},
     )
     return [
-        (account, currency, method)
+        (account, currency, method.slug)
         for account in usable[:100]
-        for currency in sorted(registry.get(account.processor).capabilities.currencies)
-        for method, _name in _METHODS[account.processor]
+        for method in registry.get(account.processor).methods
+        for currency in sorted(method.currencies)
     ]
 
 
@@ -63,10 +94,14 @@ def why_no_offer(order: Order) -> str:
     """The processor's objection to the amount, where it is the amount; "" where it is something else."""
     for slug in _accounts_of(order, list(registry.PROCESSORS)):
         processor = registry.get(slug)
-        if order.processor not in ("", slug):
+        method = _method_for(order, processor)
+        if order.processor not in ("", slug) or method is None:
             continue
-        if (not processor.capabilities.currencies or order.currency in processor.capabilities.currencies) and (
-            objection := processor.check_money(order.money)
+        taken = method.currencies or processor.capabilities.currencies
+        # Of a processor for other currencies nobody wants to hear; unless it is the only one that was asked for.
+        is_asked_for = order.processor == slug and order.dialect != Order.Dialect.INVOICE
+        if (not taken or order.currency in taken or is_asked_for) and (
+            objection := _objection(order, processor, method)
         ):
             return objection
     return ""

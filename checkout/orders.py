@@ -73,6 +73,10 @@ def open_order(
     payer_email: str = "",
     processor: str = "",
     items: Sequence[Mapping[str, Any]] = (),
+    code: str | None = None,
+    watch_code: str | None = None,
+    captures_later: bool = False,
+    details: Mapping[str, Any] | None = None,
     order_id: UUID | None = None,
 ) -> Order:
     """Write down what is owed. The same `order_id` again answers the order that is there.
@@ -104,6 +108,10 @@ def open_order(
         payer_email=payer_email,
         processor=processor,
         items=list(items),
+        code=code,
+        watch_code=watch_code,
+        captures_later=captures_later,
+        details=dict(details or {}),
         success_url=success_url,
         cancel_url=cancel_url,
         notify_url=notify_url,

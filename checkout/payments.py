@@ -17,6 +17,7 @@ from checkout.errors import (
     AlreadyPaid,
     MethodNotAvailable,
     NotPayable,
+    PaymentNotFound,
     PaymentUnderWay,
     ProcessorTrouble,
     SellerCannotBePaid,
@@ -27,8 +28,9 @@ from checkout.statuses import can_be_paid
 from checkout.transitions import Moved
 from gateway import errors, registry
 from gateway.money import Money
-from gateway.types import Availability, Failure, Outcome, PaymentRef, PaymentReport, PaymentRequest
-from providers import accounts
+from gateway.types import Availability, Failure, Mode, Outcome, PaymentRef, PaymentReport, PaymentRequest
+from providers import accounts, callback_addresses
+from providers.models import Provider
 
 logger = logging.getLogger(__name__)
 Status = Payment.Status
@@ -43,6 +45,7 @@ READ_ASKS_EVERY = timedelta(seconds=5)
 UNKNOWN_LADDER = [2, 4, 8, 15, 30, 60, 120, 300, 600, 1800, 3600]
 PENDING_LADDER = [20, 40, 60, 120, 300, 600, 1800, 3600]
 _NO_REASON = Failure(code="", message="")
+_REFUSALS = {Outcome.DECLINED: Status.DECLINED, Outcome.FAILED: Status.FAILED, Outcome.ERROR: Status.ERROR}
 
 
 # --- starting -----------------------------------------------------------------------------------------------------
@@ -94,6 +97,9 @@ def _claim_try(
         if offer is None:
             raise MethodNotAvailable()
         to_end = not_final(order)
+        if len(to_end) == 1 and _is_tried_again_there(to_end[0], processor=processor):
+            transitions.try_again(to_end[0], order=order, cause=cause, now=now)
+            return to_end[0], []
         if to_end and ended:
             # A former try that was refused and does not want to end cannot be followed by another one.
             raise PaymentUnderWay()
@@ -115,6 +121,13 @@ def _claim_try(
         return payment, []
 
 
+def _is_tried_again_there(payment: Payment, *, processor: str) -> bool:
+    """A refused try at a processor that cannot end it, but lets the buyer pay the same thing again."""
+    capabilities = registry.get(payment.processor).capabilities
+    is_refused = payment.status in (Status.DECLINED, Status.FAILED, Status.ERROR)
+    return is_refused and payment.processor == processor and bool(payment.pay_url) and not capabilities.can_cancel
+
+
 def _call_create(payment: Payment, *, is_mobile: bool, cause: str, now: datetime) -> Payment:
     order = payment.order
     request = PaymentRequest(
@@ -122,9 +135,9 @@ def _call_create(payment: Payment, *, is_mobile: bool, cause: str, now: datetime
         order_reference=str(order.pk),
         money=payment.money,
         description=describe(order),
-        return_url=_return_url(order),
-        cancel_url=order.cancel_url if order.processor else "",
-        callback_url=f"{settings.BASE_URL}/api/callbacks/{payment.processor}",
+        return_url=_return_url(order, payment.processor),
+        cancel_url=_cancel_url(order),
+        callback_url=callback_addresses.one_of(payment.account),
         lang=order.lang or "en",
         created_at=payment.created_at,
         expires_at=order.expires_at,
@@ -133,6 +146,7 @@ def _call_create(payment: Payment, *, is_mobile: bool, cause: str, now: datetime
         items=receipt_lines.items_of(order.items),
         method=payment.method,
         is_mobile=is_mobile,
+        captures_later=order.captures_later,
     )
     adapter = accounts.adapter_for(payment.account, now=now)
     trouble: Exception | None = None
@@ -175,16 +189,32 @@ def _call_create(payment: Payment, *, is_mobile: bool, cause: str, now: datetime
     return payment
 
 
-def _return_url(order: Order) -> str:
+def _return_url(order: Order, processor: str) -> str:
     """Our own page, but where the caller chose the processor and sends the buyer there himself."""
-    if order.processor and order.success_url:
+    if order.dialect == Order.Dialect.PAYMENT_TOKEN:
+        # Not `token`: the processor adds a parameter of that name, and of two the wrong one would be read.
+        return f"{settings.BASE_URL}/api/payments/secure-processor/return?pt={order.code}"
+    if order.processor and order.success_url and not registry.get(processor).capabilities.shows_widget:
         return order.success_url
     return f"{settings.BASE_URL}/checkout/o/{order.token}/return"
 
 
+def _cancel_url(order: Order) -> str:
+    if order.dialect in (Order.Dialect.PROCESSOR, Order.Dialect.PAYMENT_TOKEN):
+        return order.cancel_url or f"{settings.BASE_URL}/checkout/o/{order.token}"
+    return order.cancel_url if order.processor else ""
+
+
 def describe(order: Order) -> str:
-    """What the processor's dashboard shows, as the Provider API's document wants it."""
+    """What the processor's dashboard and page show, as the Provider API's document wants it.
+
+    A caller that chose the processor himself is quoted as he wrote.
+    """
+    if order.dialect in (Order.Dialect.PROCESSOR, Order.Dialect.PAYMENT_TOKEN) and order.description:
+        return order.description
     what = order.service_name or order.description or f"Order {order.pk}"
+    if order.link_ref:
+        return f"{what} | PaymentLink: {order.link_ref}"
     return f"{what} | Direct" + (f" ({order.provider_name})" if order.provider_name else "")
 
 
@@ -197,6 +227,7 @@ def metadata_of(order: Order) -> dict[str, str]:
         "providerId": str(order.provider_id or ""),
         "providerName": order.provider_name,
         "externalId": order.external_id,
+        "paymentLinkId": order.link_ref,
         "orderId": str(order.pk),
     }
     return {name: text for name, text in fields.items() if text}
@@ -213,10 +244,9 @@ def apply_report(*, payment_id: UUID, report: PaymentReport, cause: str, now: da
             logger.error("payment %s: a report of the other mode was refused", payment_id)
             return Moved.REFUSED
         takes_money = report.outcome in (Outcome.CAPTURED, Outcome.AUTHORIZED)
-        if _is_another_debit(payment, report):
+        if other := _another_debit(payment, report):
             if not takes_money:
                 return Moved.REFUSED
-            other = report.processor_data["payment_uuid"]
             reason = f"a second debit of the same invoice: {other}"
             return transitions.put_under_review(payment, reason=reason, reported=None, cause=cause, now=now)
         if payment.processor_ref and report.processor_ref not in ("", payment.processor_ref):
@@ -230,8 +260,10 @@ def apply_report(*, payment_id: UUID, report: PaymentReport, cause: str, now: da
                 cause=cause,
                 now=now,
             )
-        if report.processor_ref and not payment.processor_ref and _is_anothers(payment, report.processor_ref):
-            logger.error("payment %s: %s belongs to another payment", payment_id, report.processor_ref)
+        if _is_anothers(payment, report):
+            logger.error(
+                "payment %s: %s %s belongs to another payment", payment_id, report.processor_ref, report.capture_ref
+            )
             return Moved.REFUSED
         transitions.adopt_facts(payment, report, now=now)
         if takes_money and report.money != payment.money:
@@ -249,15 +281,25 @@ def apply_report(*, payment_id: UUID, report: PaymentReport, cause: str, now: da
         return moved
 
 
-def _is_another_debit(payment: Payment, report: PaymentReport) -> bool:
-    """Where one invoice can be debited twice (Multicard), each debit has an id of its own."""
-    ours, theirs = payment.processor_data.get("payment_uuid"), report.processor_data.get("payment_uuid")
-    return bool(payment.status == Status.CAPTURED and ours and theirs and ours != theirs)
+def _another_debit(payment: Payment, report: PaymentReport) -> str:
+    """The id of a debit that is not the one which paid, where one invoice or order can be debited twice; else ""."""
+    if payment.status != Status.CAPTURED:
+        return ""
+    known = (payment.processor_data.get("payment_uuid"), report.processor_data.get("payment_uuid"))
+    for ours, theirs in (known, (payment.capture_ref, report.capture_ref)):
+        if ours and theirs and ours != theirs:
+            return theirs
+    return ""
 
 
-def _is_anothers(payment: Payment, processor_ref: str) -> bool:
-    same = Payment.objects.filter(account=payment.account_id, processor_ref=processor_ref)
-    return same.exclude(pk=payment.pk).exists()
+def _is_anothers(payment: Payment, report: PaymentReport) -> bool:
+    """Whether a reference that would be news to this payment is another one's already."""
+    others = Payment.objects.filter(account=payment.account_id).exclude(pk=payment.pk)
+    is_new = report.processor_ref and not payment.processor_ref
+    if is_new and others.filter(processor_ref=report.processor_ref).exists():
+        return True
+    is_new = report.capture_ref and report.capture_ref != payment.capture_ref
+    return bool(is_new) and others.filter(capture_ref=report.capture_ref).exists()
 
 
 def _apply_outcome(payment: Payment, report: PaymentReport, *, cause: str, now: datetime) -> Moved:
@@ -268,9 +310,15 @@ def _apply_outcome(payment: Payment, report: PaymentReport, *, cause: str, now: 
             return transitions.progress(payment, Status.AUTHORIZED, cause=cause, now=now)
         case Outcome.PROCESSING:
             return transitions.progress(payment, Status.PROCESSING, cause=cause, now=now)
-        case Outcome.DECLINED:
-            failure = report.failure or _NO_REASON
-            return transitions.refuse_try(payment, failure, is_final_there=report.is_final, cause=cause, now=now)
+        case Outcome.DECLINED | Outcome.FAILED | Outcome.ERROR:
+            return transitions.refuse_try(
+                payment,
+                report.failure or _NO_REASON,
+                status=_REFUSALS[report.outcome],
+                is_final_there=report.is_final,
+                cause=cause,
+                now=now,
+            )
         case Outcome.CANCELLED:
             return transitions.end_payment(payment, Status.CANCELLED, cause=cause, now=now)
         case Outcome.EXPIRED:
@@ -360,6 +408,8 @@ def reference_of(payment: Payment) -> PaymentRef:
         money=payment.money,
         created_at=payment.created_at,
         processor_data=payment.processor_data,
+        method=payment.method,
+        capture_ref=payment.capture_ref,
     )
 
 
@@ -377,6 +427,32 @@ def schedule_question(*, order_id: UUID, now: datetime) -> bool:
         .filter(Q(last_asked_at=None) | Q(last_asked_at__lte=now - READ_ASKS_EVERY))
         .update(next_ask_at=now)
     )
+
+
+def ask_soon(payment_id: UUID, *, now: datetime) -> None:
+    """Bring the question about one payment forward to now, whoever asked lately: a signed word said that it moved."""
+    Payment.objects.filter(pk=payment_id, status__in=[*Payment.OPEN, *transitions.REFUSED]).update(next_ask_at=now)
+
+
+def find_payment(*, provider: Provider, mode: Mode, processor: str, their_id: str) -> Payment:
+    """A provider's own payment at a processor by any id of it: ours, the processor's of what was opened or of what
+    took the money, or our order's id. PaymentNotFound for everything else.
+    """
+    found = Payment.objects.select_related("account", "order__provider").filter(
+        order__provider=provider, order__mode=mode.value, processor=processor
+    )
+    if not (0 < len(their_id) <= 200 and their_id.isascii() and their_id.isprintable()):
+        raise PaymentNotFound()
+    try:
+        ours = UUID(their_id)
+    except ValueError:
+        by_theirs = found.filter(Q(processor_ref=their_id) | Q(capture_ref=their_id))
+        payment = by_theirs.first()
+    else:
+        payment = found.filter(pk=ours).first() or found.filter(order=ours).order_by("-created_at").first()
+    if payment is None:
+        raise PaymentNotFound()
+    return payment
 
 
 def _bring_question_forward(payment_id: UUID, *, now: datetime) -> None:

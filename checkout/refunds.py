@@ -32,6 +32,7 @@ Kind = OrderEvent.Kind
 PENDING_LADDER = [30, 120, 600, 3600, 6 * 3600]
 UNSETTLED = [Status.REQUESTED, Status.PENDING, Status.UNKNOWN]
 ACT = "refund"
+SHORTEST_PROOF = 10  # characters
 
 
 def remaining_minor(payment: Payment) -> int:
@@ -105,7 +106,7 @@ def request_refund(
     return refund
 
 
-def _refundable(order: Order, payment_id: UUID | None) -> Payment:
+def _refundable(order: Order, payment_id: UUID | None, *, is_in_portal: bool = False) -> Payment:
     wanted = payment_id or order.paid_by_id
     if wanted is None:
         raise NotRefundable("The order is not paid")
@@ -116,10 +117,72 @@ def _refundable(order: Order, payment_id: UUID | None) -> Payment:
         raise NotRefundable("The payment is not captured")
     if payment.is_disputed:
         raise NotRefundable("The payment is disputed: the dispute decides where the money goes")
-    if not registry.get(payment.processor).capabilities.can_refund:
-        raise NotRefundable(f"{registry.get(payment.processor).name} has no refunds by API: use its portal")
+    if is_in_portal == registry.get(payment.processor).capabilities.can_refund:
+        name = registry.get(payment.processor).name
+        raise NotRefundable(
+            f"{name} refunds by API: nothing needs to be recorded by hand"
+            if is_in_portal
+            else f"{name} has no refunds by API: use its portal"
+        )
     payment.order = order
     return payment
+
+
+def record_in_portal(
+    *,
+    order_id: UUID,
+    amount_minor: int | None,
+    proof: str,
+    processor_ref: str = "",
+    actor: AbstractUser,
+    cause: str,
+    now: datetime,
+    payment_id: UUID | None = None,
+) -> Refund:
+    """A refund that staff made in the portal of a processor without refunds by API: PROPOSED until a second person
+    has looked at the proof, and `approve_refund` then writes it down as succeeded. Sends nothing.
+
+    `processor_ref` is the portal's own number of it, where it has one: should the processor tell of it later, it is
+    the same refund. NotRefundable, RefundTooLarge.
+    """
+    proof = proof.strip()
+    if len(proof) < SHORTEST_PROOF:
+        raise NotRefundable("Say how you know that the money went back: the portal's number, the date, who did it")
+    with transaction.atomic():
+        order = transitions.lock_order(order_id)
+        payment = _refundable(order, payment_id, is_in_portal=True)
+        if processor_ref and payment.refunds.filter(processor_ref=processor_ref[:200]).exists():
+            raise NotRefundable("This refund is recorded already")
+        refund = _reserve(
+            payment,
+            amount_minor,
+            reason="made in the processor's portal",
+            idempotency_key="",
+            requested_by=actor.get_username(),
+            now=now,
+        )
+        refund.is_external, refund.proof, refund.processor_ref = True, proof[:500], processor_ref[:200]
+        refund.status = Status.PROPOSED
+        refund.approval_id = approvals.propose(
+            act=ACT,
+            target_type="refund",
+            target_id=str(refund.pk),
+            summary=f"Record a refund of {refund.money} made in the portal, of order {order.pk}",
+            payload={},
+            requested_by=actor,
+            now=now,
+        ).pk
+        refund.save(force_insert=True)
+        transitions.record(
+            order,
+            Kind.REFUND_REQUESTED,
+            cause=cause,
+            now=now,
+            payment=payment,
+            refund=refund,
+            data={"minor": refund.amount_minor, "in_portal": True, "waits_for_approval": True},
+        )
+    return refund
 
 
 def approval_limit(currency: str) -> int:
@@ -162,6 +225,9 @@ def approve_refund(*, refund_id: UUID, actor: AbstractUser, now: datetime) -> Re
         if refund.payment.is_disputed:
             raise NotRefundable("The payment is disputed: the dispute decides where the money goes")
         _decide(approvals.approve, refund.approval_id, by=actor, now=now)
+        if refund.is_external:
+            _succeed(refund, cause=f"staff {actor.get_username()}", now=now)
+            return refund
         _write(refund, status=Status.REQUESTED, next_ask_at=now + CALL_MAY_TAKE)
     _send(refund, now=now)
     refund.refresh_from_db()
@@ -351,6 +417,9 @@ def record_external(*, payment_id: UUID, report: RefundReport, cause: str, now: 
         payment = transitions.lock_payment(payment_id)
         if report.mode is not None and report.mode.value != payment.order.mode:
             return Moved.REFUSED
+        ours = (payment.processor_ref, payment.capture_ref)
+        if payment.capture_ref and report.payment_processor_ref not in ("", *ours):
+            return Moved.REFUSED  # of another debit of the same order, which pays nothing here
         known = payment.refunds.select_for_update(of=("self",)).filter(processor_ref=report.processor_ref).first()
         if known is None:
             money = report.money

@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import transaction
 
 from checkout import notifications, siblings
@@ -34,6 +36,7 @@ UNPAID = [
 ]  # money already taken is the truth: a capture is accepted from every one of these
 WAITING = [OrderStatus.CREATED, OrderStatus.PENDING, OrderStatus.PROCESSING]
 ENDED = [OrderStatus.FAILED, OrderStatus.CANCELLED, OrderStatus.EXPIRED]
+REFUSED = [PaymentStatus.DECLINED, PaymentStatus.FAILED, PaymentStatus.ERROR]
 
 # What the processor's word for work in progress may follow. A later, weaker word never takes back a stronger one.
 _PROGRESS_FROM = {
@@ -44,6 +47,7 @@ _PROGRESS_FROM = {
         PaymentStatus.PENDING,
         PaymentStatus.PROCESSING,
         PaymentStatus.UNKNOWN,
+        *REFUSED,  # late authorisation: the bank's yes after its no
     ],
     PaymentStatus.UNKNOWN: [
         PaymentStatus.CREATED,
@@ -161,6 +165,8 @@ def progress(payment: Payment, status: PaymentStatus, *, cause: str, now: dateti
         return Moved.ALREADY_THERE
     if payment.status not in _PROGRESS_FROM[status]:
         return Moved.REFUSED
+    if payment.status in REFUSED and not _may_open_again(payment, now=now):
+        return Moved.REFUSED
     _write(payment, now=now, status=status)
     follows = OrderStatus.PENDING if status == PaymentStatus.PENDING else OrderStatus.PROCESSING
     record(
@@ -172,6 +178,26 @@ def progress(payment: Payment, status: PaymentStatus, *, cause: str, now: dateti
         **_if_waiting(payment.order, follows),
     )
     return Moved.MOVED
+
+
+def _may_open_again(payment: Payment, *, now: datetime) -> bool:
+    """Whether money that is held after all may hold the order, too. It may not while another payment is open, nor
+    once the order is settled: then the processor is asked what becomes of it, and ends it where it can.
+    """
+    order = payment.order
+    is_free = order.status in [*WAITING, OrderStatus.FAILED] and not payment.is_final_there
+    if is_free and not order.payments.filter(status__in=Payment.OPEN).exists():
+        return True
+    _write(payment, now=now, next_ask_at=now)
+    return False
+
+
+def try_again(payment: Payment, *, order: Order, cause: str, now: datetime) -> None:
+    """The buyer tries a refused payment once more, at a processor where it stays open under the same reference."""
+    payment.order = order
+    _write(payment, now=now, status=PaymentStatus.PENDING, failure_advice="", next_ask_at=now)
+    columns: dict[str, Any] = {"status": OrderStatus.PENDING, "ended_at": None, "closing_until": None}
+    record(order, Kind.PAYMENT_STARTED, cause=cause, now=now, payment=payment, data={"again": True}, **columns)
 
 
 def capture(payment: Payment, *, money: Money, cause: str, now: datetime) -> Moved:
@@ -264,17 +290,26 @@ def _refund_late_capture(payment: Payment, *, now: datetime) -> None:
     )
 
 
-def refuse_try(payment: Payment, failure: Failure, *, is_final_there: bool, cause: str, now: datetime) -> Moved:
-    """The processor reports a refused try. Told to the provider once per payment."""
+def refuse_try(
+    payment: Payment,
+    failure: Failure,
+    *,
+    is_final_there: bool,
+    cause: str,
+    now: datetime,
+    status: PaymentStatus = PaymentStatus.DECLINED,
+) -> Moved:
+    """The processor reports a refused try: DECLINED, FAILED or ERROR. Told to the provider once per payment."""
     order = payment.order
     if payment.status not in Payment.OPEN:
         if is_final_there and not payment.is_final_there:
             _write(payment, now=now, is_final_there=True, next_ask_at=None)
-        return Moved.ALREADY_THERE if payment.status == PaymentStatus.DECLINED else Moved.REFUSED
+        return Moved.ALREADY_THERE if payment.status in REFUSED else Moved.REFUSED
+    was_told = order.events.filter(kind=Kind.PAYMENT_FAILED, payment_id=payment.pk).exists()
     _write(
         payment,
         now=now,
-        status=PaymentStatus.DECLINED,
+        status=status,
         is_final_there=is_final_there,
         failure_code=failure.code[:100],
         failure_message=failure.message[:500],
@@ -292,7 +327,7 @@ def refuse_try(payment: Payment, failure: Failure, *, is_final_there: bool, caus
         data={"code": failure.code[:100], "advice": failure.advice.value},
         **columns,
     )
-    if is_news:
+    if is_news and not was_told:
         notifications.tell(event, order=order, payment=payment, now=now)
     return Moved.MOVED
 
@@ -368,6 +403,10 @@ def adopt_facts(payment: Payment, report: PaymentReport, *, now: datetime) -> No
     }
     if added:
         facts["processor_data"] = {**payment.processor_data, **added}
+    if report.capture_ref and not (is_settled and payment.capture_ref):
+        facts["capture_ref"] = report.capture_ref[:200]
+    if report.payer_email and not payment.order.payer_email:
+        _adopt_email(payment.order, report.payer_email)
     if report.method and report.method != payment.method:
         facts["method"] = report.method[:40]
     if report.next_action is not None:
@@ -376,6 +415,17 @@ def adopt_facts(payment: Payment, report: PaymentReport, *, now: datetime) -> No
     facts = {name: value for name, value in facts.items() if getattr(payment, name) != value}
     if facts:
         _write(payment, now=now, **facts)
+
+
+def _adopt_email(order: Order, text: str) -> None:
+    """Where the processor learned who pays: only an address that can be written to."""
+    try:
+        validate_email(text)
+    except ValidationError:
+        return
+    if len(text) <= Order._meta.get_field("payer_email").max_length:
+        order.payer_email = text
+        Order.objects.filter(pk=order.pk).update(payer_email=text)
 
 
 def reserved(payment: Payment, *, transaction_ref: str, cause: str, now: datetime) -> None:

@@ -7,7 +7,11 @@ from django.conf import settings
 from providers.models import MerchantAccount
 
 # Processors whose own documents name the address; all others live below /api/callbacks.
-_NAMED = {"stripe": "/api/webhooks/stripe", "razorpay": "/api/webhooks/razorpay"}
+_NAMED = {
+    "stripe": "/api/webhooks/stripe",
+    "razorpay": "/api/webhooks/razorpay",
+    "secure_processor": "/api/payments/secure-processor/webhook",
+}
 # What the cabinet asks for, where that is not a single address.
 _ENDPOINTS = {
     "click": ("prepare", "complete"),

@@ -3,7 +3,7 @@
 Source: docs/processors/stripe.md.
 """
 
-from gateway.adapter import Capabilities, CredentialField, Processor
+from gateway.adapter import Capabilities, CredentialField, Method, Processor
 from gateway.adapters.stripe.adapter import CURRENCIES, StripeAdapter
 from gateway.adapters.stripe.amounts import check_money
 from gateway.adapters.stripe.keys import check_credentials
@@ -28,6 +28,7 @@ PROCESSOR = Processor(
     build=StripeAdapter,
     check_credentials=check_credentials,
     check_money=check_money,
+    methods=(Method(slug="cashapp", name="Cash App Pay", currencies=CURRENCIES, opens_app=True),),
 )
 
 __all__ = ["PROCESSOR", "StripeAdapter"]
