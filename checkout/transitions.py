@@ -36,6 +36,7 @@ UNPAID = [
 ]  # money already taken is the truth: a capture is accepted from every one of these
 WAITING = [OrderStatus.CREATED, OrderStatus.PENDING, OrderStatus.PROCESSING]
 ENDED = [OrderStatus.FAILED, OrderStatus.CANCELLED, OrderStatus.EXPIRED]
+MAX_EMAIL = 254  # characters
 REFUSED = [PaymentStatus.DECLINED, PaymentStatus.FAILED, PaymentStatus.ERROR]
 
 # What the processor's word for work in progress may follow. A later, weaker word never takes back a stronger one.
@@ -423,7 +424,7 @@ def _adopt_email(order: Order, text: str) -> None:
         validate_email(text)
     except ValidationError:
         return
-    if len(text) <= Order._meta.get_field("payer_email").max_length:
+    if len(text) <= MAX_EMAIL:
         order.payer_email = text
         Order.objects.filter(pk=order.pk).update(payer_email=text)
 
