@@ -14,10 +14,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from checkout import display, receipts, sellers, wording
+from checkout.bought import Line, all_lines, what_of
 from checkout.models import Order
 from checkout.pages import language, site
 from checkout.pages.answer import page, private
-from checkout.pages.lines import Line, all_lines, what_of
 from checkout.pages.qr import qr_svg
 from checkout.pages.sheet import size_of
 from gateway.money import Money

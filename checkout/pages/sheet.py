@@ -11,12 +11,12 @@ from django.urls import reverse
 from django.utils.encoding import iri_to_uri
 
 from checkout import display, sellers, siblings, wording
+from checkout.bought import SHOWN_LINES, Line, first_lines, what_of
 from checkout.models import Order, Payment
 from checkout.offers import Offer, offers_for
 from checkout.pages import language
 from checkout.pages.device import is_phone
 from checkout.pages.in_app import InApp, has_page, in_app_of, was_found
-from checkout.pages.lines import SHOWN_LINES, Line, first_lines, what_of
 from checkout.payments import READ_ASKS_EVERY
 from checkout.statuses import PageState, can_be_paid, page_state
 from checkout.wording import Facts, Notice, Words

@@ -1,4 +1,4 @@
-"""What was bought, line by line, as a page shows it."""
+"""What was bought, line by line, as a page or a letter shows it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
