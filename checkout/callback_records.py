@@ -14,7 +14,12 @@ UNVERIFIED_BYTES = 4096
 VERIFIED_BYTES = 512 * 1024
 # How many unverified callbacks of one address are written down in an hour; the rest is only counted in the log.
 UNVERIFIED_PER_HOUR = 300
-KEPT_HEADERS = frozenset({"content-type", "content-length", "user-agent", "stripe-signature", "x-request-id"})
+KEPT_HEADERS = frozenset(
+    {
+        *("content-type", "content-length", "user-agent", "x-request-id"),
+        *("stripe-signature", "x-razorpay-signature", "x-razorpay-event-id", "content-signature"),
+    }
+)
 _SECRET_FIELDS = re.compile(
     r'("(?:client_secret|number|cvc|cvv|card_token|cardToken|token|authorization|password|secret|access_token)"\s*:\s*)"(?:[^"\\]|\\.)*"'
 )

@@ -27,8 +27,10 @@ MAX_BYTES = 512 * 1024
 
 
 @csrf_exempt
-def stripe(request: HttpRequest, account_id: UUID | None = None) -> HttpResponse:
-    """`/api/webhooks/stripe` for all accounts, `/api/callbacks/stripe/<account id>` for one."""
+def tell(request: HttpRequest, processor: str, account_id: UUID | None = None) -> HttpResponse:
+    """News of a processor that wants to hear nothing but "received": at an address for all accounts, or at the one of
+    a single account.
+    """
     if request.method != "POST":
         return JsonResponse({"error": "Only POST"}, status=405, headers={"Allow": "POST"})
     try:
@@ -38,12 +40,12 @@ def stripe(request: HttpRequest, account_id: UUID | None = None) -> HttpResponse
     if len(callback.body) > MAX_BYTES:
         return JsonResponse({"error": "Too large"}, status=413)
     try:
-        _tell("stripe", callback, request, account_id=account_id)
+        _tell(processor, callback, request, account_id=account_id)
     except BadCallback as error:
         return JsonResponse({"error": str(error)}, status=400)
     except Exception:
-        # Whatever it was, it was ours: a 5xx makes Stripe send it again, for three days if need be.
-        logger.exception("a callback of stripe could not be worked on")
+        # Whatever it was, it was ours: a 5xx makes the processor send it again, for days if need be.
+        logger.exception("a callback of %s could not be worked on", processor)
         return JsonResponse({"error": "Try again"}, status=503)
     return JsonResponse({"received": True})
 
@@ -127,6 +129,15 @@ def _sent(reply: Reply) -> HttpResponse:
     return HttpResponse(reply.body, status=reply.status, content_type=reply.content_type, headers=dict(reply.headers))
 
 
+def _news_at(processor: str, *named: str) -> list[URLPattern]:
+    """The addresses that the processor's own document names, then ours; both spellings of each."""
+    found = []
+    for slash in ("", "/"):
+        for route in (*named, f"api/callbacks/{processor}", f"api/callbacks/{processor}/<uuid:account_id>"):
+            found.append(path(f"{route}{slash}", tell, {"processor": processor}))
+    return found
+
+
 def _questions_at(processor: str, *endpoints: str) -> list[URLPattern]:
     """Both spellings of every address: a redirect would lose the body, and with it the payment."""
     found = []
@@ -140,12 +151,9 @@ def _questions_at(processor: str, *endpoints: str) -> list[URLPattern]:
 
 
 urlpatterns = [
-    path("api/webhooks/stripe", stripe, name="callback-stripe"),
-    path("api/webhooks/stripe/", stripe),
-    path("api/callbacks/stripe", stripe),
-    path("api/callbacks/stripe/", stripe),
-    path("api/callbacks/stripe/<uuid:account_id>", stripe, name="callback-stripe-account"),
-    path("api/callbacks/stripe/<uuid:account_id>/", stripe),
+    *_news_at("stripe", "api/webhooks/stripe"),
+    *_news_at("razorpay", "api/webhooks/razorpay"),
+    *_news_at("secure_processor", "api/payments/secure-processor/webhook", "api/webhooks/secure-processor"),
     path("api/callbacks/multicard", multicard),
     path("api/callbacks/multicard/", multicard),
     path("api/callbacks/multicard/<uuid:account_id>", multicard),
