@@ -1,20 +1,26 @@
-"""Stripe: Cash App Pay through PaymentIntents without Stripe.js. Amounts: minor units by Stripe's own exponents.
+"""Stripe: Cash App Pay through PaymentIntents, cards through Checkout Sessions, both without Stripe.js.
+
+Amounts: minor units by Stripe's own exponents.
 
 Source: docs/processors/stripe.md.
 """
 
 from gateway.adapter import Capabilities, CredentialField, Method, Processor
-from gateway.adapters.stripe.adapter import CURRENCIES, StripeAdapter
+from gateway.adapters.stripe.adapter import StripeAdapter
 from gateway.adapters.stripe.amounts import check_money
+from gateway.adapters.stripe.intents import CASHAPP_CURRENCIES
 from gateway.adapters.stripe.keys import check_credentials
+from gateway.adapters.stripe.terms import CASHAPP
 
-# Stripe's hosted instructions and redirects, and Cash App's own link that opens the app.
+# Stripe's hosted pages (Checkout, instructions, redirects), and Cash App's own link that opens the app.
 PAGE_SOURCES = frozenset({"https://*.stripe.com", "https://cash.app", "https://*.cash.app"})
 
 PROCESSOR = Processor(
     slug="stripe",
     name="Stripe",
-    capabilities=Capabilities(currencies=CURRENCIES, opens_app=True, page_sources=PAGE_SOURCES),
+    capabilities=Capabilities(
+        can_capture=True, currencies=CASHAPP_CURRENCIES, opens_app=True, page_sources=PAGE_SOURCES
+    ),
     credential_fields=(
         CredentialField(
             name="secretKey", label="Secret key", help="Starts with sk_ or rk_; its prefix must fit the mode."
@@ -28,7 +34,7 @@ PROCESSOR = Processor(
     build=StripeAdapter,
     check_credentials=check_credentials,
     check_money=check_money,
-    methods=(Method(slug="cashapp", name="Cash App Pay", currencies=CURRENCIES, opens_app=True),),
+    methods=(Method(slug=CASHAPP, name="Cash App Pay", currencies=CASHAPP_CURRENCIES, opens_app=True),),
 )
 
 __all__ = ["PROCESSOR", "StripeAdapter"]

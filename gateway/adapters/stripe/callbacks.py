@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gateway import signatures
-from gateway.adapters.stripe import reading
+from gateway.adapters.stripe import reading, session_reading
 from gateway.errors import BadCallback
 from gateway.types import AccountChanged, Callback, CallbackRead, Ignored, Mode, Notice, Peek
 
@@ -24,25 +24,25 @@ PAYMENT_EVENTS = frozenset(
 # `charge.refund.updated` is the older name of `refund.updated`; an endpoint may be subscribed to both.
 REFUND_EVENTS = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
 ACCOUNT_EVENTS = frozenset({"account.updated", "capability.updated"})
-IGNORED = {
-    "charge.refunded": "the refund's own events say which refund and how it went",
-}
 IGNORED_PREFIXES = {
-    "checkout.session.": "Checkout Sessions are handled in a later release",
+    "checkout.session.": "this event of a session moves nothing",
     "charge.": "the payment intent's events say the same",
 }
 
 
 def peek(callback: Callback) -> Peek:
-    """What the body claims: our payment's id in the metadata, or Stripe's id of the PaymentIntent. BadCallback when it
-    is no event at all.
+    """What the body claims: our payment's id in the metadata, or Stripe's id of the session or the PaymentIntent.
+
+    BadCallback when it is no event at all.
     """
     event = _event(callback.body)
     subject = _subject(event)
-    is_intent = reading.text(subject, "object") == "payment_intent"
-    payment_ref = reading.text(subject, "id") if is_intent else reading.ref(subject, "payment_intent")
+    is_payment = reading.text(subject, "object") in ("payment_intent", "checkout.session")
+    payment_ref = reading.text(subject, "id") if is_payment else reading.ref(subject, "payment_intent")
+    # The metadata of a Payment Link is in all its sessions, so it names no single payment.
+    is_of_link = session_reading.is_of_link(subject)
     return Peek(
-        reference=_claim(reading.text(reading.child(subject, "metadata"), "paymentId")),
+        reference="" if is_of_link else _claim(reading.text(reading.child(subject, "metadata"), "paymentId")),
         processor_ref=_claim(payment_ref),
         event_id=_claim(reading.text(event, "id")),
         event_type=_claim(reading.text(event, "type")),
@@ -64,34 +64,51 @@ def read(callback: Callback, *, secrets: Iterable[str], mode: Mode) -> CallbackR
     if not event_id or not event_type:
         raise BadCallback("an event without id or type")
     try:
-        notice = _notice(event, event_type, mode=mode)
+        notices = _notices(event, event_type, mode=mode)
     except reading.Unreadable as error:
         raise BadCallback(f"{event_type} with {error}") from error
-    return CallbackRead(event_id=event_id, event_type=event_type, notices=(notice,))
+    return CallbackRead(event_id=event_id, event_type=event_type, notices=notices)
 
 
-def _notice(event: reading.Json, event_type: str, *, mode: Mode) -> Notice:
+def _notices(event: reading.Json, event_type: str, *, mode: Mode) -> tuple[Notice, ...]:
     subject = _subject(event)
     claimed = reading.mode_of(event)
     if claimed is None:
         raise BadCallback(f"{event_type} without livemode")
     if claimed is not mode or reading.mode_of(subject) not in (None, mode):
-        return Ignored(f"an event of {claimed} mode at an account of {mode} mode")
+        return (Ignored(f"an event of {claimed} mode at an account of {mode} mode"),)
     occurred_at = reading.time_of(event.get("created"))
     if event_type in PAYMENT_EVENTS:
-        return reading.payment_report(subject, mode=mode, occurred_at=occurred_at)
+        return (reading.payment_report(subject, mode=mode, occurred_at=occurred_at),)
+    if event_type in session_reading.EVENTS:
+        return (session_reading.notice_of(subject, event_type, mode=mode, occurred_at=occurred_at),)
     if event_type in REFUND_EVENTS:
-        return reading.refund_report(subject, mode=mode, occurred_at=occurred_at)
+        return (reading.refund_report(subject, mode=mode, occurred_at=occurred_at),)
+    if event_type == "charge.refunded":
+        return _refunds_of(subject, mode=mode)
     if event_type.startswith("charge.dispute."):
-        return reading.dispute_report(subject, mode=mode)
+        return (reading.dispute_report(subject, mode=mode),)
     if event_type in ACCOUNT_EVENTS:
-        return AccountChanged(mode=mode)
-    return Ignored(_why_ignored(event_type))
+        return (AccountChanged(mode=mode),)
+    return (Ignored(_why_ignored(event_type)),)
+
+
+def _refunds_of(charge: reading.Json, *, mode: Mode) -> tuple[Notice, ...]:
+    """The refunds in the snapshot, where the endpoint's version puts them there: each by its own id.
+
+    Without them only a sum is said, which names no refund: the same one, told by its own event, would count twice.
+    """
+    if charge.get("captured") is False:
+        return (Ignored("a hold was let go; nothing had been taken"),)
+    listed = reading.child(charge, "refunds").get("data")
+    refunds = [refund for refund in listed if isinstance(refund, Mapping)] if isinstance(listed, list) else []
+    if not refunds:
+        return (Ignored("the refund's own events say which refund and how it went"),)
+    payment_ref = reading.ref(charge, "payment_intent")
+    return tuple(reading.refund_report(refund, mode=mode, payment_ref=payment_ref) for refund in refunds)
 
 
 def _why_ignored(event_type: str) -> str:
-    if event_type in IGNORED:
-        return IGNORED[event_type]
     for prefix, why in IGNORED_PREFIXES.items():
         if event_type.startswith(prefix):
             return why

@@ -32,12 +32,25 @@ NOT_AVAILABLE_CODES = frozenset(
         "country_unsupported",
     }
 )
-WRONG_MODE_CODES = frozenset({"livemode_mismatch", "testmode_charges_only"})
+# A key that cannot do this in this mode, or no longer: the callers' own answer is 403.
+WRONG_MODE_CODES = frozenset(
+    {
+        "api_key_expired",
+        "livemode_mismatch",
+        "platform_api_key_expired",
+        "secret_key_required",
+        "testmode_charges_only",
+    }
+)
+AMOUNT_CODES = frozenset({"amount_too_large", "amount_too_small"})
+AMOUNT_PARAMS = ("amount", "unit_amount", "amount_to_capture")
 # These come as 400 too; on another status they are a CardError already.
 DECLINE_CODES = frozenset(
     {
         "authentication_required",
         "card_declined",
+        "expired_card",
+        "incorrect_cvc",
         "payment_intent_authentication_failure",
         "payment_intent_payment_attempt_expired",
         "payment_intent_payment_attempt_failed",
@@ -76,6 +89,7 @@ def meaning_of(error: stripe.StripeError, *, is_write: bool, mode: Mode, is_refu
     if code in WRONG_MODE_CODES or "similar object exists in" in reading.text(details, "message").lower():
         return WrongMode(summary, processor_code=code, request_id=request_id)
     if isinstance(error, (stripe.AuthenticationError, stripe.PermissionError, stripe.IdempotencyError)):
+        code = code or ("idempotency_error" if isinstance(error, stripe.IdempotencyError) else "")
         return Misconfigured(summary, processor_code=code, request_id=request_id)
     if is_refund and _cannot_be_refunded(error, code, details):
         return Refused(summary, processor_code=code, request_id=request_id)
@@ -89,6 +103,8 @@ def meaning_of(error: stripe.StripeError, *, is_write: bool, mode: Mode, is_refu
     if isinstance(error, stripe.InvalidRequestError):
         if status == 404:
             return NotFound(summary, processor_code=code, request_id=request_id)
+        if is_about_amount(code, details):
+            return Misconfigured(_with_param(summary, details), processor_code="amount", request_id=request_id)
         kind = NotAvailable if is_about_availability(code, details) else Misconfigured
         return kind(_with_param(summary, details), processor_code=code, request_id=request_id)
     return http.unclear(summary, is_write=is_write, request_id=request_id)
@@ -105,8 +121,15 @@ def is_about_availability(code: str, details: reading.Json) -> bool:
     return (
         code in NOT_AVAILABLE_CODES
         or param.startswith(("payment_method_types", "payment_method_data[type]"))
-        or ("payment method type" in message and "cashapp" in message)
+        or ("payment method type" in message and ("cashapp" in message or '"card"' in message))
+        or "no valid payment method types" in message
     )
+
+
+def is_about_amount(code: str, details: reading.Json) -> bool:
+    """Whether a 400 says that Stripe does not take this amount, or cannot read it."""
+    last_name = reading.text(details, "param").rpartition("[")[2].rstrip("]")
+    return code in AMOUNT_CODES or (code == "parameter_invalid_integer" and last_name in AMOUNT_PARAMS)
 
 
 def details_of(error: stripe.StripeError) -> dict[str, Any]:

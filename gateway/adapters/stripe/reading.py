@@ -7,8 +7,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.adapters.stripe.amounts import from_stripe
+from gateway.adapters.stripe.declines import advice_for
+from gateway.adapters.stripe.terms import CARD, METHOD_NAME
 from gateway.types import (
-    DeclineAdvice,
     DisputeReport,
     Failure,
     Mode,
@@ -43,37 +44,6 @@ REFUND_OUTCOMES = {
 
 DISPUTES_OVER = frozenset({"won", "lost", "warning_closed", "prevented"})
 
-# Reasons that a thief should not learn (lost, stolen, fraud) read like any other refusal of the bank.
-ADVICE = {
-    "insufficient_funds": DeclineAdvice.NOT_ENOUGH_MONEY,
-    "withdrawal_count_limit_exceeded": DeclineAdvice.NOT_ENOUGH_MONEY,
-    "card_velocity_exceeded": DeclineAdvice.NOT_ENOUGH_MONEY,
-    "payment_method_customer_decline": DeclineAdvice.CANCELLED_BY_BUYER,
-    "payment_method_provider_timeout": DeclineAdvice.TIMED_OUT,
-    "payment_intent_payment_attempt_expired": DeclineAdvice.TIMED_OUT,
-    "payment_method_provider_decline": DeclineAdvice.OTHER_METHOD,
-    "card_not_supported": DeclineAdvice.OTHER_METHOD,
-    "currency_not_supported": DeclineAdvice.OTHER_METHOD,
-    "expired_card": DeclineAdvice.OTHER_METHOD,
-    "incorrect_number": DeclineAdvice.OTHER_METHOD,
-    "invalid_account": DeclineAdvice.OTHER_METHOD,
-    "new_account_information_available": DeclineAdvice.OTHER_METHOD,
-    "call_issuer": DeclineAdvice.CALL_BANK,
-    "do_not_honor": DeclineAdvice.CALL_BANK,
-    "do_not_try_again": DeclineAdvice.CALL_BANK,
-    "fraudulent": DeclineAdvice.CALL_BANK,
-    "generic_decline": DeclineAdvice.CALL_BANK,
-    "lost_card": DeclineAdvice.CALL_BANK,
-    "merchant_blacklist": DeclineAdvice.CALL_BANK,
-    "no_action_taken": DeclineAdvice.CALL_BANK,
-    "not_permitted": DeclineAdvice.CALL_BANK,
-    "pickup_card": DeclineAdvice.CALL_BANK,
-    "restricted_card": DeclineAdvice.CALL_BANK,
-    "security_violation": DeclineAdvice.CALL_BANK,
-    "stolen_card": DeclineAdvice.CALL_BANK,
-    "transaction_not_allowed": DeclineAdvice.CALL_BANK,
-}
-
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 CASHAPP_ACTION = "cashapp_handle_redirect_or_display_qr_code"
 
@@ -85,8 +55,12 @@ class Unreadable(ValueError):
 def payment_report(
     intent: Json, *, mode: Mode, asked_reference: str = "", occurred_at: datetime | None = None
 ) -> PaymentReport:
-    """A PaymentIntent as a report. `asked_reference` stands in where the object does not carry ours."""
-    processor_ref = _id_of(intent, kind="payment_intent")
+    """A PaymentIntent as a report. `asked_reference` stands in where the object does not carry ours.
+
+    One that belongs to a Checkout Session of ours does not know its session: `processor_ref` is empty then.
+    """
+    intent_ref = id_of(intent, kind="payment_intent")
+    is_of_session = text(child(intent, "metadata"), METHOD_NAME) == CARD
     outcome = OUTCOMES.get(text(intent, "status"), Outcome.PENDING)
     failure = None
     if text(intent, "status") == "requires_payment_method" and intent.get("last_payment_error"):
@@ -101,16 +75,17 @@ def payment_report(
     charge = child(intent, "latest_charge")
     return PaymentReport(
         reference=text(child(intent, "metadata"), "paymentId") or asked_reference,
-        processor_ref=processor_ref,
+        processor_ref="" if is_of_session else intent_ref,
         outcome=outcome,
         mode=mode_of(intent) or mode,
         money=money,
         next_action=_next_action(intent, mode=mode) if outcome is Outcome.PENDING else None,
         failure=failure,
         is_final=outcome in FINAL,
-        method=_method_of(intent, charge),
+        method=CARD if is_of_session else _method_of(intent, charge),
         occurred_at=occurred_at or time_of(intent.get("canceled_at")) or time_of(charge.get("created")),
-        processor_data=_processor_data(intent, charge),
+        processor_data=_processor_data(intent, charge) | ({"payment_intent": intent_ref} if is_of_session else {}),
+        capture_ref=intent_ref if is_of_session else "",
     )
 
 
@@ -122,7 +97,7 @@ def refund_report(
     reason = text(refund, "failure_reason")
     return RefundReport(
         reference=text(child(refund, "metadata"), "refundId") or asked_reference,
-        processor_ref=_id_of(refund, kind="refund"),
+        processor_ref=id_of(refund, kind="refund"),
         payment_processor_ref=ref(refund, "payment_intent") or payment_ref,
         outcome=outcome,
         money=from_stripe(refund.get("amount"), refund.get("currency")),
@@ -136,7 +111,7 @@ def dispute_report(dispute: Json, *, mode: Mode) -> DisputeReport:
     """A Dispute as a report: open until Stripe says that it is over."""
     status = text(dispute, "status")
     return DisputeReport(
-        processor_ref=_id_of(dispute, kind="dispute"),
+        processor_ref=id_of(dispute, kind="dispute"),
         payment_processor_ref=ref(dispute, "payment_intent"),
         is_open=status not in DISPUTES_OVER,
         status=status,
@@ -148,9 +123,9 @@ def dispute_report(dispute: Json, *, mode: Mode) -> DisputeReport:
 
 def failure_of(error: Json) -> Failure:
     """Stripe's error object (of an answer, or `last_payment_error`); the finer word of the two names the cause."""
-    code = text(error, "decline_code") or text(error, "code") or "declined"
-    advice = ADVICE.get(code) or ADVICE.get(text(error, "code"), DeclineAdvice.TRY_AGAIN)
-    return Failure(code=code, message=text(error, "message"), advice=advice)
+    decline_code, code = text(error, "decline_code"), text(error, "code")
+    advice = advice_for(decline_code=decline_code, code=code, network_advice=text(error, "advice_code"))
+    return Failure(code=decline_code or code or "declined", message=text(error, "message"), advice=advice)
 
 
 def mode_of(value: Json) -> Mode | None:
@@ -184,7 +159,8 @@ def time_of(seconds: object) -> datetime | None:
     return datetime.fromtimestamp(seconds, tz=UTC)
 
 
-def _id_of(value: Json, *, kind: str) -> str:
+def id_of(value: Json, *, kind: str) -> str:
+    """The id of an object of this kind. Unreadable where it is none."""
     if text(value, "object") != kind or not text(value, "id"):
         raise Unreadable(f"no {kind}")
     return text(value, "id")
@@ -193,17 +169,17 @@ def _id_of(value: Json, *, kind: str) -> str:
 def _next_action(intent: Json, *, mode: Mode) -> NextAction | None:
     action = child(intent, "next_action")
     cashapp = child(action, CASHAPP_ACTION)
-    url = _web_address(text(cashapp, "hosted_instructions_url"), mode=mode)
-    mobile_url = _web_address(text(cashapp, "mobile_auth_url"), mode=mode)
-    url = url or _web_address(text(child(action, "redirect_to_url"), "url"), mode=mode) or mobile_url
+    url = web_address(text(cashapp, "hosted_instructions_url"), mode=mode)
+    mobile_url = web_address(text(cashapp, "mobile_auth_url"), mode=mode)
+    url = url or web_address(text(child(action, "redirect_to_url"), "url"), mode=mode) or mobile_url
     if not url:
         return None
     code = child(cashapp, "qr_code")
     image = text(code, "image_url_png") or text(code, "image_url_svg")
-    return NextAction(url=url, mobile_url=mobile_url, qr_url=_web_address(image, mode=mode))
+    return NextAction(url=url, mobile_url=mobile_url, qr_url=web_address(image, mode=mode))
 
 
-def _web_address(url: str, *, mode: Mode) -> str:
+def web_address(url: str, *, mode: Mode) -> str:
     """The buyer's browser goes there: https, in test mode also http, never `javascript:`."""
     allowed = {"https"} if mode is Mode.LIVE else {"https", "http"}
     try:
