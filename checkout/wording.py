@@ -19,12 +19,19 @@ from gateway.types import DeclineAdvice
 _METHODS = {"cashapp": "Cash App"}  # brands: the same in every language
 # What stands below a button, where several are offered.
 _HINTS = {
+    "razorpay": gettext_noop("UPI, card or net banking"),
+    "secure_processor": "Visa, Mastercard",
+    "stripe": "Visa, Mastercard, Amex",
     "payme": gettext_noop("In the app or by card"),
     "click": gettext_noop("In the app or by card"),
     "uzum": gettext_noop("In the app: by QR code or order number"),
     "multicard": "Uzcard, Humo, Visa",
 }
-_CARDS = {"multicard"}  # buyers choose "a card" and never heard of who runs the page
+_CARDS = {
+    ("multicard", ""),
+    ("secure_processor", ""),
+    ("stripe", "card"),
+}  # buyers choose "a card" and never heard of who runs the page
 
 
 class Notice(StrEnum):
@@ -89,14 +96,14 @@ class Button:
 
 def button(method: str, processor: str) -> Button:
     name = method_name(method, processor)
-    hint = _(_HINTS[processor]) if processor in _HINTS and not method else ""
-    if is_card(processor):
+    hint = _(_HINTS[processor]) if processor in _HINTS and method in ("", "card") else ""
+    if is_card(processor, method):
         return Button(name=_("Bank card"), hint=hint, label=_("Pay by card"))
     return Button(name=name, hint=hint, label=_("Pay with %(method)s") % {"method": name})
 
 
-def is_card(processor: str) -> bool:
-    return processor in _CARDS
+def is_card(processor: str, method: str = "") -> bool:
+    return (processor, method) in _CARDS
 
 
 def and_more(count: int, lang: str) -> str:

@@ -1,12 +1,19 @@
 """The processors that are built in. A new one is one file in `adapters/` and one line here."""
 
 from gateway.adapter import Processor
-from gateway.adapters import click, multicard, payme, stripe, uzum
+from gateway.adapters import click, multicard, payme, razorpay, stripe, uzum
 from gateway.questions import AskingProtocol
 
 PROCESSORS: dict[str, Processor] = {
     processor.slug: processor
-    for processor in (stripe.PROCESSOR, multicard.PROCESSOR, click.PROCESSOR, payme.PROCESSOR, uzum.PROCESSOR)
+    for processor in (
+        stripe.PROCESSOR,
+        multicard.PROCESSOR,
+        click.PROCESSOR,
+        payme.PROCESSOR,
+        uzum.PROCESSOR,
+        razorpay.PROCESSOR,
+    )
 }
 
 # Those that ask us first, and the protocol they speak.

@@ -13,13 +13,18 @@ from checkout.pages import language
 SITE_COOKIE = settings.LANGUAGE_COOKIE_NAME
 
 
-def policy(form_action: Iterable[str] = ()) -> str:
-    """The Content-Security-Policy. `form_action` are further origins a form of the page may lead to."""
-    forms = " ".join(["'self'", *sorted(set(form_action))])
-    return (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        f"form-action {forms}; base-uri 'none'; frame-ancestors 'none'"
-    )
+def policy(form_action: Iterable[str] = (), sources: Mapping[str, Iterable[str]] | None = None) -> str:
+    """The Content-Security-Policy. `form_action` are further origins a form of the page may lead to, `sources` those
+    of a processor's widget, by directive.
+    """
+    sources = sources or {}
+    allowed = {name: {"'self'", *sources.get(name, ())} for name in ("script-src", "style-src", "img-src")}
+    allowed["connect-src"] = {"'self'", *sources.get("connect-src", ())}
+    allowed["form-action"] = {"'self'", *form_action, *sources.get("form-action", ())}
+    if sources.get("frame-src"):
+        allowed["frame-src"] = set(sources["frame-src"])
+    rules = "; ".join(f"{name} {' '.join(sorted(origins))}" for name, origins in allowed.items())
+    return f"default-src 'none'; {rules}; base-uri 'none'; frame-ancestors 'none'"
 
 
 def private(response: HttpResponse) -> HttpResponse:
@@ -38,12 +43,13 @@ def page(
     lang: str,
     status: int = 200,
     form_action: Iterable[str] = (),
+    sources: Mapping[str, Iterable[str]] | None = None,
 ) -> HttpResponse:
     with translation.override(lang):
         # Without the request: no context processor, so no session and no user, stands between us and an answer.
         html = render_to_string(template, {"lang": lang, "languages": _languages(request), **context})
     response = HttpResponse(html, status=status, headers={"Content-Language": lang})
-    response["Content-Security-Policy"] = policy(form_action)
+    response["Content-Security-Policy"] = policy(form_action, sources)
     response["Referrer-Policy"] = "same-origin"
     response["Vary"] = "Accept-Language, Cookie"
     return response

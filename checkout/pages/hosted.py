@@ -9,13 +9,16 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, HttpResponseRedirect, JsonResponse
+from django.http.multipartparser import MultiPartParserError
+from django.http.request import UnreadablePostError
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from checkout import orders, payments, ratelimit
+from checkout import orders, payments, ratelimit, returns
 from checkout.errors import (
     AlreadyPaid,
     MethodNotAvailable,
@@ -31,8 +34,13 @@ from checkout.pages.answer import is_from_elsewhere, page, private
 from checkout.pages.device import is_phone
 from checkout.pages.in_app import has_page
 from checkout.pages.sheet import Look, look_at, sheet_of
+from checkout.pages.widget import needs_form, shows_widget
 from checkout.wording import Notice
+from gateway.errors import BadCallback
+from gateway.types import Callback
+from providers.addresses import client_address
 
+MAX_RETURN_BYTES = 16 * 1024
 TRIES_PER_MINUTE = 20  # of one order: more than a person can make, less than would trouble a processor
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
@@ -83,12 +91,49 @@ def status(request: HttpRequest, order: Order) -> HttpResponse:
     return response
 
 
-@require_safe
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
 @of_order
 def come_back(request: HttpRequest, order: Order) -> HttpResponse:
-    """The processor sends the browser here. What stands in its query proves nothing and is not looked at."""
+    """The processor sends the browser here. What stands in its query proves nothing and is not looked at.
+
+    Some bring a signature in a form, from their own site and so without any cookie: it is checked against what we
+    stored, and even then only asked about.
+    """
+    if request.method == "POST":
+        _take_signed_return(request, order)
     _ask_soon(look_at(order, now=timezone.now()))
     return _see(order, "?returned=1")
+
+
+def _take_signed_return(request: HttpRequest, order: Order) -> None:
+    try:
+        body = request.body[:MAX_RETURN_BYTES]
+        fields = {name: text for name, text in request.POST.items() if isinstance(text, str)}
+    except (UnreadablePostError, RequestDataTooBig, TooManyFieldsSent, MultiPartParserError):
+        return
+    payment = returns.signed_payment(order)
+    if payment is None:
+        return
+    now = timezone.now()
+    callback = Callback(
+        body=body,
+        headers={name.lower(): value for name, value in request.headers.items()},
+        received_at=now,
+        path=reverse("checkout:return", args=["…"]),  # not the token: what staff may read opens no checkout
+        method="POST",
+    )
+    try:
+        returns.receive(
+            payment,
+            fields,
+            callback=callback,
+            address=client_address(request),
+            request_id=str(getattr(request, "request_id", "")),
+            now=now,
+        )
+    except BadCallback:
+        pass  # kept for staff; the page shows what is true
 
 
 @csrf_exempt
@@ -124,7 +169,11 @@ def pay(request: HttpRequest, order: Order) -> HttpResponse:
         response = _page(request, order, notice=Notice.TOO_MANY, status=429)
         response["Retry-After"] = str(error.retry_after_seconds)
         return response
-    if payment.status == payment.Status.PENDING and payment.pay_url and has_page(payment.processor):
+    waits = payment.status == payment.Status.PENDING and bool(payment.pay_url)
+    if waits and shows_widget(payment.processor) and ("script" in request.POST or needs_form(payment)):
+        carried = language.carried(request)
+        return _see(order, f"{carried}&open=1" if carried else "?open=1")
+    if waits and has_page(payment.processor):
         return _to_processor((is_phone(request) and payment.pay_mobile_url) or payment.pay_url)
     return _see(order, language.carried(request))
 
@@ -170,7 +219,15 @@ def _page(
         sheet = sheet_of(
             look, request=request, notice=notice, pressed=request.POST.get("processor", ""), lang=lang, now=now
         )
-    response = page(request, template, {"sheet": sheet}, lang=lang, status=status, form_action=sheet.pay_origins)
+    response = page(
+        request,
+        template,
+        {"sheet": sheet},
+        lang=lang,
+        status=status,
+        form_action=sheet.pay_origins,
+        sources=sheet.widget.sources if sheet.widget else None,
+    )
     language.remember(request, response, cookie=cookie, path=path)
     return response
 

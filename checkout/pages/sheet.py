@@ -17,6 +17,8 @@ from checkout.offers import Offer, offers_for
 from checkout.pages import language
 from checkout.pages.device import is_phone
 from checkout.pages.in_app import InApp, has_page, in_app_of, was_found
+from checkout.pages.widget import WidgetView
+from checkout.pages.widget import view_of as widget_of
 from checkout.payments import READ_ASKS_EVERY
 from checkout.statuses import PageState, can_be_paid, page_state
 from checkout.wording import Facts, Notice, Words
@@ -120,6 +122,8 @@ class Sheet:
     open_again_url: str = ""
     opens_again_in_app: bool = False
     in_app: InApp | None = None
+    widget: WidgetView | None = None  # the processor's window on this page
+    widget_name: str = ""
     is_found: bool = False  # the processor has begun with it: the buyer may have confirmed
     can_be_cancelled: bool = False
     leads_back: bool = False  # after a cancel
@@ -202,8 +206,10 @@ def sheet_of(
     if notice is Notice.SELLER:
         offers = [offer for offer in offers if offer.processor != pressed]
     in_app = in_app_of(order, payment, request=request) if state == PageState.WAITING else None
+    widget = widget_of(order, payment, lang=lang) if state == PageState.WAITING else None
     is_found = state == PageState.WAITING and payment is not None and was_found(payment)
     subject = payment.processor if payment else offers[0].processor if offers else ""
+    way = payment.method if payment else offers[0].method if offers else ""
     facts = Facts(
         seller=seller,
         method=method,
@@ -214,9 +220,9 @@ def sheet_of(
         can_try_again=bool(offers),
         can_be_paid=bool(offers),
         has_choice=len(offers) > 1,
-        is_app=_opens_app(subject),
+        is_app=_opens_app(subject, way),
         is_wallet=_is_wallet(subject),
-        is_card=wording.is_card(subject),
+        is_card=wording.is_card(subject, way),
         is_in_app=in_app is not None,
         is_found=is_found,
         minutes=in_app.minutes if in_app else 0,
@@ -249,9 +255,13 @@ def sheet_of(
         is_left_out=notice is Notice.SELLER,
         is_choosing=state == PageState.WAITING and len(offers) > 1 and "choose" in request.GET,
         pay_origins=_origins(order, offers, look.payments),
-        open_again_url=_open_again_url(request, payment) if state == PageState.WAITING and not in_app else "",
+        open_again_url=_open_again_url(request, payment)
+        if state == PageState.WAITING and not in_app and not widget
+        else "",
         opens_again_in_app=facts.is_app,
         in_app=in_app,
+        widget=widget,
+        widget_name=method,
         is_found=is_found,
         can_be_cancelled=look.can_be_cancelled,
         leads_back=look.can_be_cancelled and not back_url and bool(_back_url(order, PageState.CANCELLED)),
@@ -293,13 +303,15 @@ def _way(offer: Offer) -> Way:
         name=words.name,
         hint=words.hint,
         label=words.label,
-        opens_app=_opens_app(offer.processor),
+        opens_app=_opens_app(offer.processor, offer.method),
     )
 
 
-def _opens_app(processor: str) -> bool:
+def _opens_app(processor: str, method: str) -> bool:
     entry = registry.PROCESSORS.get(processor)
-    return entry is not None and entry.capabilities.opens_app
+    if entry is None or not entry.methods:
+        return entry is not None and entry.capabilities.opens_app
+    return any(known.opens_app for known in entry.methods if known.slug == method)
 
 
 def _is_wallet(processor: str) -> bool:

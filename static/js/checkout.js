@@ -129,7 +129,10 @@
   // --- buttons, links, times ---------------------------------------------------------------------------------
   function dress(root) {
     for (const way of root.querySelectorAll("[data-new-tab]")) way.target = "_blank"; // this page waits here
-    for (const form of root.querySelectorAll("form[data-once]")) form.addEventListener("submit", once);
+    for (const form of root.querySelectorAll("form[data-once]")) {
+      form.addEventListener("submit", once);
+      if (form.querySelector("[name=processor]")) mark(form);
+    }
     for (const button of root.querySelectorAll("[data-copy]")) copies(button);
     for (const button of root.querySelectorAll("[data-print]")) {
       button.hidden = false;
@@ -141,6 +144,12 @@
       time.textContent = new Date(time.dateTime).toLocaleString(lang, { dateStyle: "medium", timeStyle: "short" });
     }
     countDown();
+  }
+
+  function mark(form) { // tells the server that a processor's window can be opened on this page
+    const field = document.createElement("input");
+    Object.assign(field, { type: "hidden", name: "script", value: "1" });
+    form.append(field);
   }
 
   function copies(button) {
@@ -183,6 +192,7 @@
   }
 
   if (main) {
+    document.addEventListener("payment-moved", hurry);
     tag = `"${main.dataset.version}"`;
     dress(main);
     plan();
