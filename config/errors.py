@@ -11,6 +11,7 @@ from checkout.api.invoice import envelope
 from checkout.pages.site import error_page
 
 INVOICE_API = ("/api/merchants", "/api/invoices", "/api/refunds")  # whose every refusal is in its envelope
+JSON_API = ("/api/", "/watch/")
 _KNOWN = {400, 403, 404, 413, 500}
 
 
@@ -18,7 +19,7 @@ def refusal(request: HttpRequest, status: int, text: str) -> HttpResponse:
     """An error in the form that the address promises."""
     if request.path.startswith(INVOICE_API):
         return envelope.failure(status, envelope.word_of(status), {"details": [text]})
-    if request.path.startswith("/api/"):
+    if request.path.startswith(JSON_API):
         body: dict[str, Any] = {"error": text}
         return JsonResponse(body, status=status)
     try:

@@ -12,11 +12,11 @@ import structlog
 
 # Keys and secrets by their shape. What precedes the group stays readable, so that a line still helps.
 _SHAPES = [
-    (re.compile(r"\b(provider_(?:test_)?)[0-9A-Za-z]{12,}"), r"\1…"),
+    (re.compile(r"\b((?:provider|merchant)_(?:test_)?)[0-9A-Za-z]{12,}"), r"\1…"),
     (re.compile(r"\b((?:sk|rk|pk)_(?:test|live)_)[0-9A-Za-z_]{6,}"), r"\1…"),
     (re.compile(r"\b(whsec_)[0-9A-Za-z+/=_-]{8,}"), r"\1…"),
-    # A checkout's and a receipt's address are their keys: enough stays to recognise them by.
-    (re.compile(r"\b((?:tok|rcp)_[0-9a-f]{6})[0-9a-f]{8,}"), r"\1…"),
+    # The address of a checkout, a receipt, a payment page or a watch is its key: enough stays to recognise it by.
+    (re.compile(r"\b((?:tok|rcp|pc|wc)_[0-9a-f]{6})[0-9a-f]{8,}"), r"\1…"),
     (re.compile(r"\b(pt_[0-9a-f]{6})[0-9a-f]{8,}"), r"\1…"),
     (re.compile(r"\b(v1\.[\w-]{1,40}\.)[\w-]{16,}=*"), r"\1…"),
     (re.compile(r"(?i)\b((?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}"), r"\1…"),

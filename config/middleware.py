@@ -20,7 +20,7 @@ logger = structlog.get_logger("pay.request")
 _SANE = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 _CALLBACKS = ("/api/webhooks/", "/api/callbacks/")
 _KEY_NAMES = {"apikey", "xapikey", "servicekey", "secretkey", "merchantsecret", "authorization", "accesstoken"}
-_KEY_TEXT = re.compile(r"provider_(test_)?[0-9a-f]{16,}|(sk|rk)_(test|live)_|whsec_")
+_KEY_TEXT = re.compile(r"(provider|merchant)_(test_)?[0-9a-f]{16,}|(sk|rk)_(test|live)_|whsec_")
 _PERMISSIONS = "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()"
 
 

@@ -19,7 +19,7 @@ from checkout.api.errors import BadInput
 from gateway.types import Mode
 
 # Body fields that are left out when two bodies are compared: not even a digest of them is kept.
-CREDENTIALS = frozenset({"apiKey", "cardPan", "credentials"})
+CREDENTIALS = frozenset({"apiKey", "cardPan", "credentials", "merchant_secret"})
 
 
 class DialectView(APIView):

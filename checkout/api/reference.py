@@ -18,6 +18,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.settings import patched_settings
 
 from checkout.api.invoice import docs as invoice
+from checkout.api.merchant_secret import docs as merchant_secret
 from checkout.api.provider import docs
 from checkout.models import Order
 
@@ -25,8 +26,8 @@ VERSION = "1.0.0"
 _ABOUT = """Open an order or an invoice, send the buyer to the address in the answer, and hear by a signed webhook what
 became of it.
 
-Every answer is JSON and carries `X-Request-Id`. A refusal of the Provider API is `{"error": "<text>"}`, one of the
-Invoice API `{"status": false, "code", "message", "data": {"details": […]}}`."""
+Every answer is JSON and carries `X-Request-Id`. A refusal is `{"error": "<text>"}`, one of the Invoice API
+`{"status": false, "code", "message", "data": {"details": […]}}`."""
 _SETTINGS = {
     "TITLE": "DZTech Pay",
     "DESCRIPTION": _ABOUT,
@@ -38,6 +39,7 @@ _SETTINGS = {
         "RefundStatus": docs.REFUND_STATUSES,
         "InvoiceStatus": invoice.STATUSES,
         "Mode": invoice.MODES,
+        "WatchStatus": merchant_secret.STATUSES,
         "PaymentProvider": invoice.PROCESSORS,
     },
 }
@@ -163,6 +165,8 @@ _EXAMPLES = {
     ("createInvoice", "businessId"): "sandbox",
     ("createInvoice", "sourceInvoiceId"): "order_1001",
     ("createInvoice", "amount"): "5000000",
+    ("startPayment", "merchant_secret"): "merchant_test_…",
+    ("startPayment", "amount"): "1000",
 }
 # The key is given once for the whole page.
 _NOT_ASKED = {"apiKey"}
@@ -172,6 +176,7 @@ _ORDER = [
     *("listSupported", "registerMerchant", "listBusinessProviders"),
     *("createInvoice", "getInvoice", "listInvoices", "listInvoiceEvents", "cancelInvoice"),
     *("createRefund", "listRefunds"),
+    *("startPayment", "watchPayment"),
 ]
 
 

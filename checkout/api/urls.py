@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 
 from checkout.api import reference
 from checkout.api.invoice import views as invoice
+from checkout.api.merchant_secret import views as merchant_secret
 from checkout.api.provider import views
 
 
@@ -40,6 +41,8 @@ urlpatterns = [
     *both("api/invoices/<str:invoice_id>/cancel", invoice.CancelInvoice.as_view(), "cancel-invoice"),
     *both("api/refunds", invoice.Refunds.as_view(), "refunds"),
     *both("api/refunds/by-invoice/<str:invoice_id>", invoice.InvoiceRefunds.as_view(), "invoice-refunds"),
+    *both("api/start_payment", merchant_secret.StartPayment.as_view(), "start-payment"),
+    *both("watch/<str:watch_code>", merchant_secret.Watch.as_view(), "watch"),
     path("api/schema/", reference.schema, name="schema"),
     path("api/schema", to_slash("schema")),
     path("docs/", reference.page, name="docs"),

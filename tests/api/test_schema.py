@@ -51,6 +51,8 @@ def test_the_schema_is_open_to_everybody_and_lists_the_calls(schema):
         ("/api/invoices/{invoiceId}/cancel", "post"),
         ("/api/refunds", "post"),
         ("/api/refunds/by-invoice/{invoiceId}", "get"),
+        ("/api/start_payment", "post"),
+        ("/watch/{watch_code}", "get"),
     }
     assert schema["openapi"].startswith("3.")
 
@@ -95,7 +97,7 @@ def test_the_page_and_the_schema_ask_the_database_nothing(client, db, django_ass
 def test_the_page_is_small(client):
     files = [finders.find(f"docs/{name}") for name in ("docs.css", "try.js")]
     size = len(client.get("/docs/").content) + sum(Path(file).stat().st_size for file in files)
-    assert size < 64 * 1024
+    assert size < 96 * 1024  # five dialects
 
 
 @pytest.mark.parametrize("address", ["/docs", "/api/schema"])
