@@ -7,17 +7,14 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
 
-from checkout import orders, payments, siblings, transitions
-from checkout.errors import AlreadyPaid, MerchantNotFound, MethodNotAvailable, ProcessorTrouble
+from checkout import direct, orders, siblings
+from checkout.errors import AlreadyPaid, MerchantNotFound, MethodNotAvailable
 from checkout.models import Order, Payment
 from gateway import registry
 from gateway.money import Money
 from gateway.types import Mode
 from providers.models import Provider
-
-NOT_STARTED = "its payment could not be started"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,37 +45,14 @@ def open_invoice(
     processor surely did not start it: the invoice is closed then, and nobody hears of it. A payment whose start
     got no clear answer is `unknown`, and its invoice stands.
     """
-    order = _resume(order_id, cause=cause, now=now) if order_id else None
-    if order is not None:
-        payment = order.payments.filter(status__in=[*Payment.OPEN, Payment.Status.CAPTURED]).last()
-        if payment is not None or order.status not in transitions.WAITING:
-            return order, payment  # the earlier try came this far, and whatever followed stands
-    order = order or _open(wanted, cause=cause, now=now, order_id=order_id)
-    if not wanted.processor:
-        return order, None
-    try:
-        payment = payments.start_payment(
-            order_id=order.pk, processor=wanted.processor, is_mobile=False, cause=cause, now=now
-        )
-    except (ProcessorTrouble, MethodNotAvailable):
-        _close_quietly(order, now=now)
-        raise
-    order.refresh_from_db(fields=["status", "last_sequence", "paid_by", "paid_at", "ended_at"])  # and keep its provider
-    return order, payment
-
-
-def _resume(order_id: UUID, *, cause: str, now: datetime) -> Order | None:
-    """What an earlier try of the same wish made; opened again where that try had to close it. AlreadyPaid."""
-    with transaction.atomic():
-        order = Order.objects.filter(pk=order_id).first()
-        if order is None:
-            return None
-        order = transitions.lock_order(order_id)
-        last = order.events.order_by("-sequence").first()
-        if order.status == Order.Status.CANCELLED and last is not None and last.cause == NOT_STARTED:
-            _refuse_if_paid(order)
-            transitions.open_again(order, cause=cause, now=now)
-    return order
+    return direct.open_and_start(
+        lambda: _open(wanted, cause=cause, now=now, order_id=order_id),
+        processor=wanted.processor,
+        cause=cause,
+        now=now,
+        order_id=order_id,
+        before_reopening=_refuse_if_paid,
+    )
 
 
 def _refuse_if_paid(order: Order) -> None:
@@ -118,14 +92,6 @@ def _open(wanted: Wanted, *, cause: str, now: datetime, order_id: UUID | None) -
         )
     except MethodNotAvailable as error:
         raise MerchantNotFound() from error
-
-
-def _close_quietly(order: Order, *, now: datetime) -> None:
-    """Its caller never learnt of it: no id was answered, so no webhook may speak of it either."""
-    with transaction.atomic():
-        locked = transitions.lock_order(order.pk)
-        if locked.status in transitions.WAITING and not payments.not_final(locked):
-            transitions.close_unheard(locked, cause=NOT_STARTED, now=now)
 
 
 def checkout_url(order: Order, payment: Payment | None) -> str:

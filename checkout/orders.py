@@ -156,6 +156,14 @@ def find_by_token(token: str) -> Order:
     return order
 
 
+def find_by_code(code: str, *, dialect: Order.Dialect) -> Order:
+    """The order behind a dialect's own public name. OrderNotFound."""
+    order = Order.objects.select_related("provider").filter(code=code, dialect=dialect).first()
+    if order is None:
+        raise OrderNotFound()
+    return order
+
+
 def cancel_order(*, order_id: UUID, cause: str, now: datetime) -> Order:
     """End an order that is not paid. Every open payment is ended at its processor first.
 

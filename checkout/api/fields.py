@@ -8,12 +8,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.core.exceptions import ValidationError as InvalidAddress
+from django.core.validators import validate_email
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from checkout.api.errors import BadInput
-from gateway.money import MAX_MINOR, InexactAmount, Money, exponent_of
+from gateway.money import MAX_MINOR, InexactAmount, Money, exponent_of, is_currency
 
 LANGUAGES = ("uz", "ru", "en")
 # No currency has more decimals, no processor takes more digits; also far below what Decimal would round.
@@ -70,6 +72,48 @@ class MajorAmount(Strict):
         if data and _decimals_of(data) > MAX_DECIMALS:
             raise self.refuse("has too many decimals")
         return data if data else Decimal(0)
+
+
+@extend_schema_field(OpenApiTypes.INT64)
+class MinorAmount(Strict):
+    """A whole JSON number of minor units, at least 1. `1000.0` is the same number, written otherwise."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, Decimal):
+            raise self.refuse("must be a whole number")
+        if not data.is_finite() or data > MAX_MINOR:  # compared before anything is computed with it
+            raise self.refuse("is too large")
+        if data < 1:
+            raise self.refuse("must be at least 1")
+        if data != int(data):
+            raise self.refuse("must be a whole number of minor units (1000 is 10.00 in most currencies)")
+        return int(data)
+
+
+@extend_schema_field(OpenApiTypes.STR)
+class Currency(Strict):
+    """An ISO 4217 code in any case; read in capitals."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str) or not data.isascii() or not is_currency(data.upper()):
+            raise self.refuse("must be an ISO 4217 currency code, such as EUR")
+        return data.upper()
+
+
+@extend_schema_field(OpenApiTypes.EMAIL)
+class Email(Text):
+    """An e-mail address that can be written to."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=254, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        try:
+            validate_email(text)
+        except InvalidAddress:
+            raise self.refuse("must be an e-mail address")
+        return text
 
 
 def exact_money(amount: Decimal, currency: str, *, name: str = "amount") -> Money:

@@ -19,6 +19,7 @@ from drf_spectacular.settings import patched_settings
 
 from checkout.api.invoice import docs as invoice
 from checkout.api.merchant_secret import docs as merchant_secret
+from checkout.api.payment_token import shapes as payment_token
 from checkout.api.provider import docs
 from checkout.models import Order
 
@@ -38,12 +39,18 @@ _SETTINGS = {
         "OrderStatus": Order.Status.choices,
         "RefundStatus": docs.REFUND_STATUSES,
         "InvoiceStatus": invoice.STATUSES,
+        "PaymentTokenStatus": payment_token.STATUSES,
         "Mode": invoice.MODES,
         "WatchStatus": merchant_secret.STATUSES,
         "PaymentProvider": invoice.PROCESSORS,
     },
 }
-_NAMES_IN_ADDRESSES = {"order_id": "orderId", "invoice_id": "invoiceId", "business_id": "businessId"}
+_NAMES_IN_ADDRESSES = {
+    "order_id": "orderId",
+    "invoice_id": "invoiceId",
+    "business_id": "businessId",
+    "payment_token}": "token}",
+}
 
 
 @cache

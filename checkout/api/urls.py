@@ -10,6 +10,7 @@ from django.views.generic import RedirectView
 from checkout.api import reference
 from checkout.api.invoice import views as invoice
 from checkout.api.merchant_secret import views as merchant_secret
+from checkout.api.payment_token import views as payment_token
 from checkout.api.provider import views
 
 
@@ -28,6 +29,12 @@ urlpatterns = [
     *both("api/orders/<str:order_id>", views.OrderDetail.as_view(), "order"),
     *both("api/orders/<str:order_id>/cancel", views.CancelOrder.as_view(), "cancel-order"),
     *both("api/orders/<str:order_id>/refund", views.RefundOrder.as_view(), "refund-order"),
+    *both("api/payments/secure-processor/token", payment_token.CreateToken.as_view(), "payment-token"),
+    *both(
+        "api/payments/secure-processor/status/<str:payment_token>",
+        payment_token.TokenStatus.as_view(),
+        "payment-token-status",
+    ),
     *both("api/merchants", invoice.Merchants.as_view(), "merchants"),
     *both("api/merchants/supported", invoice.Supported.as_view(), "merchants-supported"),
     *both(
