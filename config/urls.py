@@ -13,6 +13,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("checkout.callbacks")),
     path("", include("checkout.api.urls")),
+    path("", include("checkout.portal.urls")),
     path("", include("checkout.pages.urls")),
 ]
 

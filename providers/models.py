@@ -282,6 +282,79 @@ class RecoveryCode(models.Model):
         return hashlib.sha256("".join(code.split()).replace("-", "").lower().encode()).hexdigest()
 
 
+class PortalAccount(models.Model):
+    """A person who signs in to the portal. What makes a user one of ours there; staff never have it.
+
+    Their name at the door is their e-mail address in lower case. `session_epoch` grows to end every session.
+    """
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="portal_account")
+    lang = models.CharField(max_length=2, blank=True)  # of e-mails; pages follow the browser's own choice
+    session_epoch = models.PositiveIntegerField(default=0, editable=False)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.user.get_username()
+
+
+class Role(models.TextChoices):
+    """What a member may do; each role may all that the one before it may."""
+
+    VIEWER = "viewer", _("viewer")
+    DEVELOPER = "developer", _("developer")
+    OWNER = "owner", _("owner")
+
+
+class Member(models.Model):
+    """Somebody who works for a provider, in one role. One person may belong to several providers."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="members")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=9, choices=Role)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        constraints = [models.UniqueConstraint(fields=["provider", "user"], name="one_membership_per_person")]
+
+    def __str__(self) -> str:
+        return f"{self.user} ({self.role})"
+
+    @property
+    def is_owner(self) -> bool:
+        return self.role == Role.OWNER
+
+
+class Invitation(models.Model):
+    """An open hand to an e-mail address. The token in its link is kept as a digest and works once."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField(max_length=150)
+    role = models.CharField(max_length=9, choices=Role)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    invited_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "email"],
+                condition=Q(accepted_at=None, revoked_at=None),
+                name="one_open_invitation_per_address",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} ({self.role})"
+
+
 class AuditEntry(models.Model):
     """One act of a person (or of the system in their name). Append-only; never holds a secret."""
 

@@ -1,0 +1,34 @@
+"""The portal's first page, and the two switches of its bar."""
+
+from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+from checkout.portal import access, frame
+from checkout.portal.access import LIVE, MODE, PROVIDER, TEST, PortalRequest
+
+
+def show(request: PortalRequest) -> HttpResponse:
+    """Until there is an overview: the page a member most probably came for."""
+    return HttpResponseRedirect(reverse("portal:dev_api" if request.member.role != access.VIEWER else "portal:people"))
+
+
+def switch_provider(request: PortalRequest) -> HttpResponse:
+    """Work for another provider one belongs to. 404 for all others."""
+    wanted = request.POST.get("provider", "")
+    if wanted not in {str(member.provider_id) for member in request.memberships}:
+        raise Http404
+    request.session[PROVIDER] = wanted
+    return HttpResponseRedirect(reverse("portal:home"))
+
+
+def switch_mode(request: PortalRequest) -> HttpResponse:
+    """Show the other mode. A page of one row may not exist there: lists and forms are gone back to."""
+    wanted = request.POST.get("mode", "")
+    if wanted in (TEST, LIVE):
+        request.session[MODE] = wanted
+    return HttpResponseRedirect(access.wanted_page(request))
+
+
+def soon(request: PortalRequest) -> HttpResponse:
+    """A page that is being built."""
+    return frame.page(request, "portal/soon.html", {"title": "DZTech Pay"})
