@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from gateway.money import Money
@@ -88,7 +89,17 @@ class Order(models.Model):
         indexes = [
             models.Index(fields=["provider", "external_id"], name="order_by_external_id"),
             models.Index(fields=["provider", "business_id", "-created_at"], name="order_by_business"),
-            models.Index(fields=["provider", "-created_at"], name="order_by_provider_time"),
+            # What a provider looks through in one mode: all of it, by state, by amount, by who paid, by day of payment.
+            models.Index(fields=["provider", "mode", "-created_at", "-id"], name="order_by_mode_time"),
+            models.Index(fields=["provider", "mode", "status", "-created_at", "-id"], name="order_by_status_time"),
+            models.Index(fields=["provider", "mode", "currency", "amount_minor"], name="order_by_amount"),
+            models.Index("provider", Lower("payer_email"), condition=~Q(payer_email=""), name="order_by_payer"),
+            models.Index(
+                fields=["provider", "mode", "paid_at"],
+                include=["currency", "amount_minor"],
+                condition=Q(paid_at__isnull=False),
+                name="order_by_payday",
+            ),
             models.Index(fields=["expires_at"], condition=Q(status__in=["created", "pending"]), name="order_to_expire"),
         ]
         permissions = [
@@ -186,6 +197,7 @@ class Payment(models.Model):
             models.Index(fields=["next_ask_at"], condition=Q(next_ask_at__isnull=False), name="payment_to_ask"),
             models.Index(fields=["processor", "processor_ref"], name="payment_by_reference"),
             models.Index(fields=["processor", "capture_ref"], name="payment_by_capture"),
+            models.Index(fields=["account", "created_at"], include=["status"], name="payment_by_account_time"),
         ]
 
     def __str__(self) -> str:
@@ -242,7 +254,11 @@ class Refund(models.Model):
                 fields=["payment", "processor_ref"], condition=~Q(processor_ref=""), name="one_refund_per_reference"
             ),
         ]
-        indexes = [models.Index(fields=["next_ask_at"], condition=Q(next_ask_at__isnull=False), name="refund_to_ask")]
+        indexes = [
+            models.Index(fields=["next_ask_at"], condition=Q(next_ask_at__isnull=False), name="refund_to_ask"),
+            models.Index(fields=["settled_at"], condition=Q(status="succeeded"), name="refund_by_day"),
+            models.Index(fields=["processor_ref"], condition=~Q(processor_ref=""), name="refund_by_reference"),
+        ]
         permissions = [("make_refund", "Can refund"), ("approve_refund", "Can approve a refund above the limit")]
 
     def __str__(self) -> str:
@@ -293,6 +309,7 @@ class ProcessorTransaction(models.Model):
         ]
         indexes = [
             models.Index(fields=["account", "their_time"], name="transaction_by_their_time"),
+            models.Index(fields=["transaction_ref"], name="transaction_by_reference"),
             models.Index(fields=["expires_at"], condition=Q(state="created"), name="transaction_to_expire"),
         ]
 

@@ -65,6 +65,7 @@ class Delivery(models.Model):
             ),
             models.Index(fields=["order_id", "sequence"], name="delivery_by_order"),
             models.Index(fields=["provider", "state", "-created_at"], name="delivery_by_provider"),
+            models.Index(fields=["provider", "is_livemode", "-created_at", "-id"], name="delivery_by_mode_time"),
             models.Index(fields=["state", "-created_at"], condition=~Q(state="delivered"), name="delivery_not_done"),
         ]
         permissions = [("replay_delivery", "Can replay webhooks")]
