@@ -51,9 +51,12 @@ _REFUSALS = {Outcome.DECLINED: Status.DECLINED, Outcome.FAILED: Status.FAILED, O
 # --- starting -----------------------------------------------------------------------------------------------------
 
 
-def start_payment(*, order_id: UUID, processor: str, is_mobile: bool, cause: str, now: datetime) -> Payment:
+def start_payment(
+    *, order_id: UUID, processor: str, is_mobile: bool, cause: str, now: datetime, return_query: str = ""
+) -> Payment:
     """Open a payment at a processor and say where the buyer goes (`pay_url`, `pay_mobile_url`).
 
+    `return_query` is what our own return address carries for the page (`redirect=…`); it decides nothing here.
     A payment that waits for the buyer at the same processor is answered again (two clicks, two tabs). Another
     one is ended first. The answer may be UNKNOWN (no clear word came: never ask the buyer to pay again) or
     DECLINED. NotPayable, AlreadyPaid, PaymentUnderWay, MethodNotAvailable, SellerCannotBePaid, ProcessorTrouble.
@@ -73,7 +76,7 @@ def start_payment(*, order_id: UUID, processor: str, is_mobile: bool, cause: str
     if payment is None or payment.status != Status.CREATED or payment.processor_ref:
         assert payment is not None  # with `ended`, what cannot be ended raises
         return payment
-    return _call_create(payment, is_mobile=is_mobile, cause=cause, now=now)
+    return _call_create(payment, is_mobile=is_mobile, return_query=return_query, cause=cause, now=now)
 
 
 def _claim_try(
@@ -128,14 +131,14 @@ def _is_tried_again_there(payment: Payment, *, processor: str) -> bool:
     return is_refused and payment.processor == processor and bool(payment.pay_url) and not capabilities.can_cancel
 
 
-def _call_create(payment: Payment, *, is_mobile: bool, cause: str, now: datetime) -> Payment:
+def _call_create(payment: Payment, *, is_mobile: bool, return_query: str, cause: str, now: datetime) -> Payment:
     order = payment.order
     request = PaymentRequest(
         reference=str(payment.pk),
         order_reference=str(order.pk),
         money=payment.money,
         description=describe(order),
-        return_url=_return_url(order, payment.processor),
+        return_url=_return_url(order, payment.processor, return_query),
         cancel_url=_cancel_url(order),
         callback_url=callback_addresses.one_of(payment.account),
         lang=order.lang or "en",
@@ -189,14 +192,14 @@ def _call_create(payment: Payment, *, is_mobile: bool, cause: str, now: datetime
     return payment
 
 
-def _return_url(order: Order, processor: str) -> str:
+def _return_url(order: Order, processor: str, query: str) -> str:
     """Our own page, but where the caller chose the processor and sends the buyer there himself."""
     if order.dialect == Order.Dialect.PAYMENT_TOKEN:
         # Not `token`: the processor adds a parameter of that name, and of two the wrong one would be read.
         return f"{settings.BASE_URL}/api/payments/secure-processor/return?pt={order.code}"
     if order.processor and order.success_url and not registry.get(processor).capabilities.shows_widget:
         return order.success_url
-    return f"{settings.BASE_URL}/checkout/o/{order.token}/return"
+    return f"{settings.BASE_URL}/checkout/o/{order.token}/return" + (f"?{query}" if query else "")
 
 
 def _cancel_url(order: Order) -> str:

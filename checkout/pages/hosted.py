@@ -29,7 +29,7 @@ from checkout.errors import (
     SellerCannotBePaid,
 )
 from checkout.models import Order
-from checkout.pages import language, site
+from checkout.pages import language, site, way_back
 from checkout.pages.answer import is_from_elsewhere, page, private
 from checkout.pages.device import is_phone
 from checkout.pages.in_app import has_page
@@ -73,7 +73,7 @@ def _sane(token: str) -> str:
 @require_safe
 @of_order
 def show(request: HttpRequest, order: Order) -> HttpResponse:
-    return _page(request, order)
+    return page_of(request, order)
 
 
 @require_safe
@@ -95,7 +95,8 @@ def status(request: HttpRequest, order: Order) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @of_order
 def come_back(request: HttpRequest, order: Order) -> HttpResponse:
-    """The processor sends the browser here. What stands in its query proves nothing and is not looked at.
+    """The processor sends the browser here. What stands in its query proves nothing; only where the buyer
+    wants to go from here is read, and judged again when it is used.
 
     Some bring a signature in a form, from their own site and so without any cookie: it is checked against what we
     stored, and even then only asked about.
@@ -103,7 +104,7 @@ def come_back(request: HttpRequest, order: Order) -> HttpResponse:
     if request.method == "POST":
         _take_signed_return(request, order)
     _ask_soon(look_at(order, now=timezone.now()))
-    return _see(order, "?returned=1")
+    return _see(order, "?returned=1" + way_back.after_return(request, order))
 
 
 def _take_signed_return(request: HttpRequest, order: Order) -> None:
@@ -142,7 +143,7 @@ def _take_signed_return(request: HttpRequest, order: Order) -> None:
 def pay(request: HttpRequest, order: Order) -> HttpResponse:
     """Start a payment and lead the buyer to the processor."""
     if request.method != "POST":  # reloaded, or reached with the back button
-        return _see(order, language.carried(request))
+        return _see(order, way_back.carried(request, order))
     if is_from_elsewhere(request):
         return site.error_page(request, "403", status=403)
     now = timezone.now()
@@ -152,30 +153,31 @@ def pay(request: HttpRequest, order: Order) -> HttpResponse:
             order_id=order.pk,
             processor=request.POST.get("processor", ""),
             is_mobile=is_phone(request),
+            return_query=way_back.for_processor(request, order),
             cause="the buyer's Pay",
             now=now,
         )
     except (AlreadyPaid, NotPayable):
-        return _see(order, language.carried(request))  # the page says what the order is now
+        return _see(order, way_back.carried(request, order))  # the page says what the order is now
     except PaymentUnderWay:
-        return _page(request, order, notice=Notice.UNDER_WAY, status=409)
+        return page_of(request, order, notice=Notice.UNDER_WAY, status=409)
     except MethodNotAvailable:
-        return _page(request, order, notice=Notice.NOT_OFFERED, status=409)
+        return page_of(request, order, notice=Notice.NOT_OFFERED, status=409)
     except SellerCannotBePaid:
-        return _page(request, order, notice=Notice.SELLER, status=502)
+        return page_of(request, order, notice=Notice.SELLER, status=502)
     except ProcessorTrouble:
-        return _page(request, order, notice=Notice.TROUBLE, status=502)
+        return page_of(request, order, notice=Notice.TROUBLE, status=502)
     except ratelimit.TooManyRequests as error:
-        response = _page(request, order, notice=Notice.TOO_MANY, status=429)
+        response = page_of(request, order, notice=Notice.TOO_MANY, status=429)
         response["Retry-After"] = str(error.retry_after_seconds)
         return response
     waits = payment.status == payment.Status.PENDING and bool(payment.pay_url)
     if waits and shows_widget(payment.processor) and ("script" in request.POST or needs_form(payment)):
-        carried = language.carried(request)
+        carried = way_back.carried(request, order)
         return _see(order, f"{carried}&open=1" if carried else "?open=1")
     if waits and has_page(payment.processor):
         return _to_processor((is_phone(request) and payment.pay_mobile_url) or payment.pay_url)
-    return _see(order, language.carried(request))
+    return _see(order, way_back.carried(request, order))
 
 
 @csrf_exempt
@@ -185,21 +187,21 @@ def cancel(request: HttpRequest, order: Order) -> HttpResponse:
     """Ask once, then cancel. A cancelled order cannot be paid any more, so a single tap must not do it."""
     look = look_at(order, now=timezone.now())
     if not look.can_be_cancelled:
-        return _see(order, language.carried(request))
+        return _see(order, way_back.carried(request, order))
     if request.method != "POST":
-        return _page(request, order, template="checkout/cancel.html")
+        return page_of(request, order, template="checkout/cancel.html")
     if is_from_elsewhere(request):
         return site.error_page(request, "403", status=403)
     try:
         orders.cancel_order(order_id=order.pk, cause="the buyer", now=timezone.now())
     except PaymentUnderWay:
-        return _page(request, order, notice=Notice.NOT_CANCELLED, status=409)
+        return page_of(request, order, notice=Notice.NOT_CANCELLED, status=409)
     except (AlreadyPaid, NotPayable):
         pass  # money already taken is the truth: the page shows it
-    return _see(order, language.carried(request))
+    return _see(order, way_back.carried(request, order))
 
 
-def _page(
+def page_of(
     request: HttpRequest,
     order: Order,
     *,
@@ -207,6 +209,7 @@ def _page(
     template: str = "checkout/order.html",
     status: int = 200,
 ) -> HttpResponse:
+    """The checkout as it is now, in the reader's language."""
     now = timezone.now()
     if notice:
         order.refresh_from_db()  # what the button started may have moved it
@@ -229,6 +232,7 @@ def _page(
         sources=sheet.widget.sources if sheet.widget else None,
     )
     language.remember(request, response, cookie=cookie, path=path)
+    way_back.remember(request, response, order)
     return response
 
 

@@ -8,13 +8,12 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.encoding import iri_to_uri
 
 from checkout import display, sellers, siblings, wording
 from checkout.bought import SHOWN_LINES, Line, first_lines, what_of
 from checkout.models import Order, Payment
 from checkout.offers import Offer, offers_for
-from checkout.pages import language
+from checkout.pages import language, way_back
 from checkout.pages.device import is_phone
 from checkout.pages.in_app import InApp, has_page, in_app_of, was_found
 from checkout.pages.widget import WidgetView
@@ -25,7 +24,6 @@ from checkout.wording import Facts, Notice, Words
 from gateway import registry
 from gateway.money import Money
 from gateway.types import Mode
-from providers import redirects
 
 COUNTDOWN_SECONDS = 5
 # Without script the page reloads itself where something may change; a person reads slower than a script asks.
@@ -128,6 +126,7 @@ class Sheet:
     can_be_cancelled: bool = False
     leads_back: bool = False  # after a cancel
     back_url: str = ""  # the provider's own page, by the state
+    is_back_refused: bool = False  # the address of this page asks to lead where the seller has not allowed it
     receipt_url: str = ""
     counts_down: bool = False
     reload_seconds: int = 0
@@ -206,7 +205,8 @@ def sheet_of(
     if notice is Notice.SELLER:
         offers = [offer for offer in offers if offer.processor != pressed]
     in_app = in_app_of(order, payment, request=request) if state == PageState.WAITING else None
-    widget = widget_of(order, payment, lang=lang) if state == PageState.WAITING else None
+    to_processor = way_back.for_processor(request, order)
+    widget = widget_of(order, payment, lang=lang, return_query=to_processor) if state == PageState.WAITING else None
     is_found = state == PageState.WAITING and payment is not None and was_found(payment)
     subject = payment.processor if payment else offers[0].processor if offers else ""
     way = payment.method if payment else offers[0].method if offers else ""
@@ -228,9 +228,10 @@ def sheet_of(
         minutes=in_app.minutes if in_app else 0,
         is_paid_elsewhere=state == PageState.CANCELLED and siblings.is_any_paid(order),
     )
-    back_url = _back_url(order, state)
+    wish = way_back.wish_of(request, order)
+    back_url = way_back.url_of(order, state, wish)
     address = reverse("checkout:order", args=[order.token])
-    carried = language.carried(request)
+    carried = way_back.carried(request, order)
     return Sheet(
         token=order.token,
         state=state,
@@ -264,9 +265,10 @@ def sheet_of(
         widget_name=method,
         is_found=is_found,
         can_be_cancelled=look.can_be_cancelled,
-        leads_back=look.can_be_cancelled and not back_url and bool(_back_url(order, PageState.CANCELLED)),
+        leads_back=look.can_be_cancelled and not back_url and bool(way_back.url_of(order, PageState.CANCELLED, wish)),
         back_url=back_url,
-        receipt_url=reverse("checkout:receipt", args=[order.receipt_code]) + carried if order.paid_at else "",
+        is_back_refused=wish.is_refused,
+        receipt_url=_receipt_url(request, order),
         counts_down=bool(back_url)
         and not refunded
         and not facts.is_paid_elsewhere
@@ -332,27 +334,10 @@ def size_of(amount: str) -> str:
     return "" if len(amount) <= 11 else "amount--long" if len(amount) <= 15 else "amount--longest"
 
 
-def _back_url(order: Order, state: PageState) -> str:
-    """Where the provider wants the buyer: its success address only when paid, its cancel address otherwise.
-
-    An invoice has addresses of its own (`returnUrl`, `returnErrorUrl`), used as they were given; the provider's
-    configured ones belong to the orders of its own service.
-    """
-    if order.dialect == Order.Dialect.INVOICE:
-        given = order.success_url if state in (PageState.PAID, PageState.REFUNDED) else ""
-        if state in (PageState.CANCELLED, PageState.EXPIRED, PageState.FAILED):
-            given = order.cancel_url
-        return iri_to_uri(given) if given.startswith(("https://", "http://")) else ""
-    provider = order.provider
-    if state in (PageState.PAID, PageState.REFUNDED):
-        template = order.success_url or (provider.success_redirect_url if provider else "")
-    elif state in (PageState.CANCELLED, PageState.EXPIRED):
-        template = order.cancel_url or (provider.cancel_redirect_url if provider else "")
-    else:
-        template = ""
-    if not template.startswith(("https://", "http://")):  # checked when it was saved; never a script in a link
+def _receipt_url(request: HttpRequest, order: Order) -> str:
+    if not order.paid_at:
         return ""
-    return redirects.fill(template, order_id=str(order.pk), external_id=order.external_id)
+    return reverse("checkout:receipt", args=[order.receipt_code]) + language.carried(request)
 
 
 def _open_again_url(request: HttpRequest, payment: Payment | None) -> str:

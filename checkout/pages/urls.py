@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from checkout.pages import hosted, receipt, services, site
+from checkout.pages import hosted, merchant, receipt, services, site
 
 app_name = "checkout"
 
@@ -20,6 +20,8 @@ urlpatterns = [
     path("checkout/o/<str:token>/cancel", hosted.cancel, name="cancel"),
     path("checkout/o/<str:token>/status", hosted.status, name="status"),
     path("checkout/o/<str:token>/return", hosted.come_back, name="return"),
+    path("pay/<str:code>", merchant.show, name="pay-code"),
+    path("pay/<str:code>/", merchant.show),
     path("receipt/<str:code>", receipt.show, name="receipt"),
     path("receipt/<str:code>/", receipt.show),
 ]

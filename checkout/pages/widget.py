@@ -40,11 +40,11 @@ def needs_form(payment: Payment) -> bool:
     return bool(_widget_of(payment.order, payment, lang=payment.order.lang).form_url)
 
 
-def view_of(order: Order, payment: Payment | None, *, lang: str) -> WidgetView | None:
+def view_of(order: Order, payment: Payment | None, *, lang: str, return_query: str = "") -> WidgetView | None:
     """The widget of a payment that waits for the buyer; None where its processor has none."""
     if payment is None or payment.status != Payment.Status.PENDING or not shows_widget(payment.processor):
         return None
-    widget = _widget_of(order, payment, lang=lang)
+    widget = _widget_of(order, payment, lang=lang, return_query=return_query)
     return WidgetView(
         facts=json.dumps({"kind": widget.kind, "script": widget.script_url, "options": widget.options}),
         form_url=widget.form_url,
@@ -54,13 +54,13 @@ def view_of(order: Order, payment: Payment | None, *, lang: str) -> WidgetView |
     )
 
 
-def _widget_of(order: Order, payment: Payment, *, lang: str) -> Widget:
+def _widget_of(order: Order, payment: Payment, *, lang: str, return_query: str = "") -> Widget:
     adapter = cast(ShowsWidget, accounts.adapter_for(payment.account, now=payment.created_at))
     address = f"{settings.BASE_URL}/checkout/o/{order.token}"
     request = WidgetRequest(
         seller=sellers.seller_name(order),
         description=describe(order),
-        return_url=f"{address}/return",
+        return_url=f"{address}/return" + (f"?{return_query}" if return_query else ""),
         cancel_url=address,
         lang=lang or "en",
         payer_email=order.payer_email,
