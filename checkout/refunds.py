@@ -134,6 +134,7 @@ def record_in_portal(
     amount_minor: int | None,
     proof: str,
     processor_ref: str = "",
+    idempotency_key: str = "",
     actor: AbstractUser,
     cause: str,
     now: datetime,
@@ -151,13 +152,15 @@ def record_in_portal(
     with transaction.atomic():
         order = transitions.lock_order(order_id)
         payment = _refundable(order, payment_id, is_in_portal=True)
+        if idempotency_key and (made := payment.refunds.filter(idempotency_key=idempotency_key).first()):
+            return made
         if processor_ref and payment.refunds.filter(processor_ref=processor_ref[:200]).exists():
             raise NotRefundable("This refund is recorded already")
         refund = _reserve(
             payment,
             amount_minor,
             reason="made in the processor's portal",
-            idempotency_key="",
+            idempotency_key=idempotency_key,
             requested_by=actor.get_username(),
             now=now,
         )

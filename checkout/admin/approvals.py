@@ -50,7 +50,11 @@ class EveryApprovalAdmin(ApprovalAdmin):
     acts = {
         **acts_of_this_app(link),
         refunds.ACT: Act(
-            "Refund above the limit", "checkout.approve_refund", _approve_refund, _reject_refund, _order_of_refund
+            "Refund above the limit, or made in a portal",
+            "checkout.approve_refund",
+            _approve_refund,
+            _reject_refund,
+            _order_of_refund,
         ),
         reviews.ACT: Act(
             "Exit of a payment under review",

@@ -49,11 +49,26 @@ class TroubleFilter(admin.SimpleListFilter):
         return queryset
 
 
+class ModeFilter(admin.SimpleListFilter):
+    """By the account that verified it; what no account verified has no mode."""
+
+    title = "mode"
+    parameter_name = "mode"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("live", "live"), ("test", "test"), ("none", "none: not verified")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[CallbackRecord]) -> QuerySet[CallbackRecord]:
+        if self.value() == "none":
+            return queryset.filter(account=None)
+        return queryset.filter(account__mode=self.value()) if self.value() else queryset
+
+
 @admin.register(CallbackRecord)
 class CallbackRecordAdmin(ReadOnlyAdmin):
     section = "Callbacks of processors"
     list_display = ["received_shown", "processor", "event_type", "verdict_shown", "verified", "note", "address"]
-    list_filter = [TroubleFilter, "processor", "verdict", "received_at"]
+    list_filter = [TroubleFilter, ModeFilter, "processor", "verdict", "received_at"]
     search_fields = ["event_id"]
     search_help_text = "The whole id of an order, a payment, or the processor's event"
     ordering = ["-id"]

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 
-from checkout import orders, payments, refunds, reviews
+from checkout import captures, orders, payments, refunds, reviews
 from checkout.admin import at_processor
 from checkout.errors import CheckoutError
 from checkout.models import Order, Payment, Refund
@@ -51,6 +51,27 @@ class RefundForm(forms.Form):
         return money.minor
 
 
+class PortalRefundForm(RefundForm):
+    """A refund that was made by hand where the processor has no call for it."""
+
+    reason = None  # type: ignore[assignment]  # the proof says more
+    proof = forms.CharField(
+        label="Proof",
+        min_length=refunds.SHORTEST_PROOF,
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="How you know that the money went back: who did it, when, the portal's own words or document.",
+    )
+    number = forms.CharField(
+        label="Number there",
+        max_length=200,
+        required=False,
+        help_text="The portal's number of this refund: should the processor tell us later, it is the same one.",
+    )
+
+    field_order = ["amount", "number", "proof"]
+
+
 class ExitForm(forms.Form):
     exit = forms.ChoiceField(
         label="What to do with the money",
@@ -70,6 +91,8 @@ class OrderActs(ReadOnlyAdmin):
             ("<uuid:order_id>/cancel/", self.cancel, "cancel"),
             ("<uuid:order_id>/ask/", self.ask, "ask"),
             ("<uuid:order_id>/payments/<uuid:payment_id>/refund/", self.refund, "refund"),
+            ("<uuid:order_id>/payments/<uuid:payment_id>/refund-in-portal/", self.record_refund, "record_refund"),
+            ("<uuid:order_id>/payments/<uuid:payment_id>/capture/", self.capture, "capture"),
             ("<uuid:order_id>/payments/<uuid:payment_id>/settle/", self.settle, "settle"),
         ]
 
@@ -148,6 +171,88 @@ class OrderActs(ReadOnlyAdmin):
             button="Refund",
             back=self.url_of("change", order.pk),
             is_dangerous=True,
+        )
+
+    def record_refund(self, request: HttpRequest, order_id: UUID, payment_id: UUID) -> HttpResponse:
+        """Write down a refund made in a portal, with proof; a second person approves it."""
+        order = self.row(request, str(order_id), "checkout.make_refund")
+        payment = _payment_of(order, payment_id)
+        remaining = Money(refunds.remaining_minor(payment), payment.currency)
+        elsewhere = at_processor.where_to_refund(payment)
+        if not elsewhere or remaining.minor == 0:
+            said = "Nothing is left to refund of this payment." if elsewhere else "This payment is refunded from here."
+            messages.warning(request, f"{said} Nothing was changed.")
+            return self.to_row(order)
+        form = PortalRefundForm(request.POST if request.method == "POST" else None, remaining=remaining)
+        if request.method == "POST" and form.is_valid():
+            minor, proof = form.cleaned_data["amount"], form.cleaned_data["proof"]
+            made = self._do(
+                request,
+                order,
+                "portal_refund_recorded",
+                {"payment": str(payment.pk), "amount": str(Money(minor, payment.currency)), "proof": proof},
+                lambda user: refunds.record_in_portal(
+                    order_id=order.pk,
+                    payment_id=payment.pk,
+                    amount_minor=minor,
+                    proof=proof,
+                    processor_ref=form.cleaned_data["number"].strip(),
+                    idempotency_key=f"portal/{form.cleaned_data['wish']}",
+                    actor=user,
+                    cause=f"staff {user.get_username()}",
+                    now=timezone.now(),
+                ),
+            )
+            if made is not None:
+                messages.success(request, "Recorded. Somebody else has to approve it under “Waiting approvals”.")
+            return self.to_row(order)
+        return self.act_page(
+            request,
+            title="Record a refund made in the portal",
+            text=f"For money that already went back in {elsewhere}. Nothing is sent from here.",
+            facts=[
+                ("Order", str(order.pk)),
+                ("Captured", backoffice.money(payment.captured_minor, payment.currency)),
+                ("Refunded or reserved", backoffice.money(payment.captured_minor - remaining.minor, payment.currency)),
+            ],
+            notes=[
+                "Where the processor tells us of it by itself, it appears here without this: wait for that first.",
+                "This needs a second person, who looks at the proof. That holds for superusers too.",
+            ],
+            form=form,
+            button="Record it",
+            back=self.url_of("change", order.pk),
+        )
+
+    # --- capture -----------------------------------------------------------------------------------------------
+
+    def capture(self, request: HttpRequest, order_id: UUID, payment_id: UUID) -> HttpResponse:
+        """Take money that is held."""
+        order = self.row(request, str(order_id), "checkout.make_refund")
+        payment = _payment_of(order, payment_id)
+        if request.method == "POST":
+            taken = self._do(
+                request,
+                order,
+                "capture_asked",
+                {"payment": str(payment.pk)},
+                lambda user: captures.capture_order(
+                    order_id=order.pk, cause=f"staff {user.get_username()}", now=timezone.now()
+                ),
+            )
+            if taken is not None:
+                messages.success(request, f"The payment is {taken.get_status_display()}.")
+            return self.to_row(order)
+        return self.act_page(
+            request,
+            title="Capture the payment",
+            text="The money is held for this order and is taken now, all of it. The buyer is not asked again.",
+            facts=[
+                ("Order", str(order.pk)),
+                ("Held", backoffice.money(payment.amount_minor, payment.currency)),
+            ],
+            button="Capture",
+            back=self.url_of("change", order.pk),
         )
 
     # --- cancel ------------------------------------------------------------------------------------------------

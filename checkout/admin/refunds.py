@@ -1,6 +1,9 @@
 """Refunds: money that went or is going back. They are asked for on their order's page."""
 
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
@@ -10,11 +13,43 @@ from providers import backoffice
 from providers.admin.base import ReadOnlyAdmin
 
 
+class ModeFilter(admin.SimpleListFilter):
+    title = "mode"
+    parameter_name = "mode"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("live", "live"), ("test", "test")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Refund]) -> QuerySet[Refund]:
+        return queryset.filter(payment__order__mode=self.value()) if self.value() else queryset
+
+
+class FailedFilter(admin.SimpleListFilter):
+    """Failed, and nothing was done about it since: the buyer still waits for the money."""
+
+    title = "needs attention"
+    parameter_name = "attention"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("failed", "failed and not made again")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Refund]) -> QuerySet[Refund]:
+        return left_alone(queryset) if self.value() == "failed" else queryset
+
+
+def left_alone(refunds: QuerySet[Refund]) -> QuerySet[Refund]:
+    """Failed refunds after which no other one of the same payment was asked for."""
+    later = Refund.objects.filter(
+        payment=OuterRef("payment"), created_at__gt=OuterRef("created_at"), status__in=Refund.RESERVING
+    )
+    return refunds.filter(status=Refund.Status.FAILED).exclude(Exists(later))
+
+
 @admin.register(Refund)
 class RefundAdmin(ReadOnlyAdmin):
     section = "Refunds"
     list_display = ["made", "amount", "state", "order", "processor", "reason", "requested_by", "problem"]
-    list_filter = ["status", "payment__processor", "is_external", "created_at"]
+    list_filter = ["status", FailedFilter, ModeFilter, "payment__processor", "is_external", "created_at"]
     list_select_related = ["payment"]
     ordering = ["-id"]
 
