@@ -7,7 +7,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from checkout import callback_records, decisions, fiscal, idempotency, offers, orders, rounds
+from checkout import callback_records, decisions, fiscal, idempotency, mailing, offers, orders, rounds
 from gateway.errors import GatewayError
 from providers import accounts
 
@@ -51,6 +51,12 @@ def hand_over_receipts() -> None:
     fiscal.hand_over_due(now=timezone.now())
 
 
+@shared_task(name="checkout.send_letters", ignore_result=True)
+def send_letters() -> None:
+    """Letters to payers. Only begun here: a slow mail server must not hold a process that has payments to look after."""
+    mailing.start_round()
+
+
 @shared_task(name="checkout.delete_old", ignore_result=True)
 def delete_old() -> None:
     """Drop what has been kept for its term."""
@@ -70,5 +76,6 @@ BEAT = {
     "raise-alarms": _every(60.0, "checkout.raise_alarms"),
     "refresh-availability": _every(15.0, "checkout.refresh_availability"),
     "hand-over-receipts": _every(30.0, "checkout.hand_over_receipts"),
+    "send-letters": _every(5.0, "checkout.send_letters"),
     "delete-old": _every(3600.0, "checkout.delete_old"),
 }

@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
-from checkout import notifications, siblings
+from checkout import letters, notifications, siblings
 from checkout.models import Order, OrderEvent, Payment, ProcessorTransaction, Refund
 from gateway import registry
 from gateway.money import Money
@@ -117,6 +117,8 @@ def record(
     for name, value in columns.items():
         setattr(order, name, value)
     Order.objects.filter(pk=order.pk).update(last_sequence=order.last_sequence, **columns)
+    if kind in letters.TOLD:
+        letters.write(order, refund=refund, now=now)
     return OrderEvent.objects.create(
         order=order,
         sequence=order.last_sequence,
@@ -408,6 +410,8 @@ def adopt_facts(payment: Payment, report: PaymentReport, *, now: datetime) -> No
         facts["capture_ref"] = report.capture_ref[:200]
     if report.payer_email and not payment.order.payer_email:
         _adopt_email(payment.order, report.payer_email)
+        if payment.order.status in siblings.PAID:  # the address came after the money
+            letters.write(payment.order, now=now)
     if report.method and report.method != payment.method:
         facts["method"] = report.method[:40]
     if report.next_action is not None:

@@ -311,6 +311,25 @@ WEBHOOK_IN_FLIGHT = env.int("WEBHOOK_IN_FLIGHT", default=64)
 WEBHOOK_FIRST_PER_HOST = env.int("WEBHOOK_FIRST_PER_HOST", default=4)
 WEBHOOK_MOST_PER_HOST = env.int("WEBHOOK_MOST_PER_HOST", default=32)
 
+# --- Letters: receipts by e-mail. Without EMAIL_URL none are written --------------------------------------------
+EMAIL_URL = env.str("EMAIL_URL", default="")
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=SUPPORT_EMAIL)
+EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+try:
+    for _name, _value in (env.email_url_config(EMAIL_URL) if EMAIL_URL else {}).items():
+        if _name.startswith("EMAIL_"):
+            globals()[_name] = _value
+except (environ.ImproperlyConfigured, KeyError, ValueError):
+    raise ImproperlyConfigured(
+        "EMAIL_URL is not an address like smtp+tls://user:password@smtp.example.com:587."
+    ) from None
+EMAIL_PORT = globals().get("EMAIL_PORT") or {"smtp+tls": 587, "smtps": 587, "smtp+ssl": 465}.get(
+    urlsplit(EMAIL_URL).scheme, 25
+)
+if EMAIL_URL.startswith("filemail:"):
+    EMAIL_FILE_PATH = urlsplit(EMAIL_URL).path  # the whole path: the library takes off the first slash
+EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=10)
+
 # --- What is kept for how long ----------------------------------------------------------------------------------
 CALLBACK_RETENTION_DAYS = env.int("CALLBACK_RETENTION_DAYS", default=180)
 WEBHOOK_ATTEMPT_BODY_DAYS = env.int("WEBHOOK_ATTEMPT_BODY_DAYS", default=30)

@@ -19,8 +19,8 @@ from babel.messages.pofile import read_po
 ROOT = Path(__file__).resolve().parent.parent
 LOCALE = ROOT / "checkout" / "locale"
 LANGUAGES = ("uz", "ru")
-SOURCES = ["checkout/wording.py", "checkout/pages/*.py"]
-TEMPLATES = ["templates/checkout/*.html", "templates/site/*.html"]
+SOURCES = ["checkout/wording.py", "checkout/letter_texts.py", "checkout/pages/*.py"]
+TEMPLATES = ["templates/checkout/*.html", "templates/site/*.html", "templates/email/*.html", "templates/email/*.txt"]
 KEYWORDS = {"_": None, "gettext": None, "gettext_lazy": None, "gettext_noop": None, "pgettext": ((1, "c"), 2)}
 
 _TRANSLATE = re.compile(
