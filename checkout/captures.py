@@ -59,11 +59,11 @@ def capture_order(*, order_id: UUID, amount_minor: int | None = None, cause: str
     except errors.Misconfigured as error:
         logger.error("payment %s cannot be captured: %s", payment.pk, error)
         payments.ask_soon(payment.pk, now=now)
-        raise SellerCannotBePaid() from error
+        raise SellerCannotBePaid(because=error) from error
     except errors.GatewayError as error:
         logger.warning("payment %s could not be captured: %s", payment.pk, error)
         payments.ask_soon(payment.pk, now=now)
-        raise ProcessorTrouble() from error
+        raise ProcessorTrouble(because=error) from error
     payments.apply_report(payment_id=payment.pk, report=report, cause=cause, now=now)
     payment.refresh_from_db()
     return payment

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from gateway.errors import GatewayError
+
 
 class CheckoutError(Exception):
     """Base. `code` is stable; the text is English and may be shown to an integrator."""
@@ -32,7 +34,18 @@ class AmountRefused(CheckoutError):
     code = "AMOUNT_REFUSED"
 
 
-class MethodNotAvailable(CheckoutError):
+class AtProcessor(CheckoutError):
+    """A call to the processor did not do what was wanted; `because` is what its adapter said, where it was asked.
+
+    For a dialect whose callers are told a processor's refusal by its own meaning.
+    """
+
+    def __init__(self, message: str = "", *, because: GatewayError | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.because = because
+
+
+class MethodNotAvailable(AtProcessor):
     """This way to pay is not available"""
 
     code = "METHOD_NOT_AVAILABLE"
@@ -86,6 +99,24 @@ class NotRefundable(CheckoutError):
     status = 409
 
 
+class NotCaptured(NotRefundable):
+    """The payment is not captured"""
+
+    code = "NOT_CAPTURED"
+
+
+class AlreadyRefunded(NotRefundable):
+    """Nothing is left to refund"""
+
+    code = "ALREADY_REFUNDED"
+
+
+class Disputed(NotRefundable):
+    """The payment is disputed: the dispute decides where the money goes"""
+
+    code = "DISPUTED"
+
+
 class RefundTooLarge(CheckoutError):
     """The refund is more than what is left of the payment"""
 
@@ -113,7 +144,7 @@ class NotWaiting(CheckoutError):
     status = 409
 
 
-class ProcessorTrouble(CheckoutError):
+class ProcessorTrouble(AtProcessor):
     """The processor cannot be reached or refused our request; nothing was charged"""
 
     code = "PROCESSOR_TROUBLE"

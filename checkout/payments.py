@@ -171,15 +171,15 @@ def _call_create(payment: Payment, *, is_mobile: bool, return_query: str, cause:
     except errors.NotAvailable as error:
         refused = Availability(is_available=False, why=str(error))
         accounts.keep_availability(payment.account, refused, currency=payment.currency, method=payment.method, now=now)
-        report, trouble = None, MethodNotAvailable()
+        report, trouble = None, MethodNotAvailable(because=error)
         _end(payment.pk, Status.ERROR, cause="create refused", note=str(error), now=now)
     except errors.Misconfigured as error:  # no later try helps: staff has to mend the account
         logger.error("payment %s cannot be started with account %s: %s", payment.pk, payment.account_id, error)
-        report, trouble = None, SellerCannotBePaid()
+        report, trouble = None, SellerCannotBePaid(because=error)
         _end(payment.pk, Status.ERROR, cause="create refused", note=str(error), now=now)
     except errors.GatewayError as error:  # Unavailable, …: surely nothing was started there
         logger.error("payment %s could not be started: %s", payment.pk, error)
-        report, trouble = None, ProcessorTrouble()
+        report, trouble = None, ProcessorTrouble(because=error)
         _end(payment.pk, Status.ERROR, cause="create failed", note=str(error), now=now)
     if trouble is not None:
         raise trouble

@@ -5,7 +5,7 @@ than was captured. The processor is called outside every transaction; what stays
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +17,17 @@ from django.db import transaction
 from django.db.models import F, Sum
 
 from checkout import receipt_lines, transitions
-from checkout.errors import IdempotencyMismatch, NotRefundable, NotWaiting, OrderNotFound, RefundTooLarge, SamePerson
+from checkout.errors import (
+    AlreadyRefunded,
+    Disputed,
+    IdempotencyMismatch,
+    NotCaptured,
+    NotRefundable,
+    NotWaiting,
+    OrderNotFound,
+    RefundTooLarge,
+    SamePerson,
+)
 from checkout.models import Order, OrderEvent, Payment, Refund
 from checkout.payments import CALL_MAY_TAKE, UNKNOWN_LADDER, reference_of
 from checkout.transitions import Moved
@@ -54,12 +64,14 @@ def request_refund(
     actor: AbstractUser | None = None,
     items: Sequence[Mapping[str, Any]] = (),
     card_pan: str = "",
+    on_refusal: Callable[[errors.GatewayError], None] | None = None,
 ) -> Refund:
     """Send money of a payment back; without `payment_id` of the one that paid the order, without an amount all
     that is left. The answer may be SUCCEEDED, PENDING, UNKNOWN or FAILED; PROPOSED where `actor`, a person of
     ours, needs a second one. The same key again answers the same refund; with other content IdempotencyMismatch.
     `items` are the lines of the receipt that replaces the first one; `card_pan` goes to the processor in this very
-    call and is kept nowhere. NotRefundable, RefundTooLarge.
+    call and is kept nowhere. `on_refusal` hears why the processor refused it in this call (the refund is FAILED then),
+    for a caller that is told the refusal's own meaning. NotRefundable, RefundTooLarge.
     """
     with transaction.atomic():
         order = transitions.lock_order(order_id)
@@ -101,7 +113,7 @@ def request_refund(
             },
         )
     if refund.status == Status.REQUESTED:
-        _send(refund, card_pan=card_pan, now=now)
+        _send(refund, card_pan=card_pan, on_refusal=on_refusal, now=now)
         refund.refresh_from_db()
     return refund
 
@@ -109,14 +121,14 @@ def request_refund(
 def _refundable(order: Order, payment_id: UUID | None, *, is_in_portal: bool = False) -> Payment:
     wanted = payment_id or order.paid_by_id
     if wanted is None:
-        raise NotRefundable("The order is not paid")
+        raise NotCaptured("The order is not paid")
     payment = order.payments.select_for_update(of=("self",)).select_related("account").filter(pk=wanted).first()
     if payment is None:
         raise OrderNotFound("Payment not found")
     if payment.status != Payment.Status.CAPTURED:
-        raise NotRefundable("The payment is not captured")
+        raise NotCaptured()
     if payment.is_disputed:
-        raise NotRefundable("The payment is disputed: the dispute decides where the money goes")
+        raise Disputed()
     if is_in_portal == registry.get(payment.processor).capabilities.can_refund:
         name = registry.get(payment.processor).name
         raise NotRefundable(
@@ -205,7 +217,7 @@ def _reserve(
     left = remaining_minor(payment)
     wanted = left if amount_minor is None else amount_minor
     if left == 0:
-        raise NotRefundable("Nothing is left to refund")
+        raise AlreadyRefunded()
     if wanted <= 0 or wanted > left:
         raise RefundTooLarge(f"At most {Money(left, payment.currency)} can be refunded", left=left)
     return Refund(
@@ -226,7 +238,7 @@ def approve_refund(*, refund_id: UUID, actor: AbstractUser, now: datetime) -> Re
         if refund.status != Status.PROPOSED or refund.approval_id is None:
             raise NotWaiting()
         if refund.payment.is_disputed:
-            raise NotRefundable("The payment is disputed: the dispute decides where the money goes")
+            raise Disputed()
         _decide(approvals.approve, refund.approval_id, by=actor, now=now)
         if refund.is_external:
             _succeed(refund, cause=f"staff {actor.get_username()}", now=now)
@@ -288,7 +300,13 @@ def _write(refund: Refund, **columns: Any) -> None:
 # --- towards the processor ----------------------------------------------------------------------------------------
 
 
-def _send(refund: Refund, *, now: datetime, card_pan: str = "") -> None:
+def _send(
+    refund: Refund,
+    *,
+    now: datetime,
+    card_pan: str = "",
+    on_refusal: Callable[[errors.GatewayError], None] | None = None,
+) -> None:
     """Call the processor once. The refund's id is the idempotency key there, so a repeat is the same refund."""
     payment = Payment.objects.select_related("account", "order").get(pk=refund.payment_id)
     if payment.is_disputed:
@@ -308,6 +326,8 @@ def _send(refund: Refund, *, now: datetime, card_pan: str = "") -> None:
     except (errors.Refused, errors.Misconfigured, errors.NotFound, errors.Declined) as error:
         logger.error("refund %s was refused: %s", refund.pk, error)
         _fail(refund.pk, code=error.processor_code, message=str(error), cause="refused by the processor", now=now)
+        if on_refusal is not None:
+            on_refusal(error)
     except errors.GatewayError as error:
         # Surely not sent (Unavailable) is sent again with the same key; an unclear outcome is asked about first.
         is_unclear = isinstance(error, errors.OutcomeUnknown)

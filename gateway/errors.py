@@ -34,11 +34,17 @@ class WrongMode(Misconfigured):
 
 
 class Unavailable(GatewayError):
-    """Surely nothing happened (no connection, 429): retry with the same idempotency key."""
+    """Surely nothing happened (no connection, 429): retry with the same idempotency key.
 
-    def __init__(self, message: str, *, retry_after_seconds: int | None = None, request_id: str = "") -> None:
+    `is_busy`: it is there, and asks us to come back later.
+    """
+
+    def __init__(
+        self, message: str, *, retry_after_seconds: int | None = None, is_busy: bool = False, request_id: str = ""
+    ) -> None:
         super().__init__(message, request_id=request_id)
         self.retry_after_seconds = retry_after_seconds
+        self.is_busy = is_busy
 
 
 class OutcomeUnknown(GatewayError):

@@ -203,6 +203,7 @@ def decided(answer: Answer, *, is_write: bool) -> JsonAnswer:
         raise Unavailable(
             "the processor asks us to slow down",
             retry_after_seconds=retry_after(answer.headers),
+            is_busy=True,
             request_id=request_id,
         )
     if answer.status >= 500 or 300 <= answer.status < 400:

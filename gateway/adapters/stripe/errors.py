@@ -85,7 +85,7 @@ def meaning_of(error: stripe.StripeError, *, is_write: bool, mode: Mode, is_refu
 
     if status == 429 or isinstance(error, stripe.RateLimitError) or code in BUSY_CODES:
         wait = http.retry_after(error.headers or {})
-        return Unavailable(summary, retry_after_seconds=wait, request_id=request_id)
+        return Unavailable(summary, retry_after_seconds=wait, is_busy=True, request_id=request_id)
     if code in WRONG_MODE_CODES or "similar object exists in" in reading.text(details, "message").lower():
         return WrongMode(summary, processor_code=code, request_id=request_id)
     if isinstance(error, (stripe.AuthenticationError, stripe.PermissionError, stripe.IdempotencyError)):
