@@ -56,6 +56,7 @@ def _navigation(request: HttpRequest) -> list[dict[str, Any]]:
                     "checkout_callbackrecord_changelist",
                     "checkout.view_callbackrecord",
                 ),
+                _item("E-mails to payers", "mail", "checkout_letter_changelist", "checkout.view_letter"),
             ],
         },
         {

@@ -30,7 +30,7 @@ _READ = (
     *(f"providers.view_{name}" for name in ("service", "provider", "apikey", "merchantaccount", "approval")),
     "providers.view_auditentry",
     *(f"webhooks.view_{name}" for name in ("delivery", "attempt")),
-    *(f"checkout.view_{name}" for name in ("order", "payment", "refund", "orderevent", "callbackrecord")),
+    *(f"checkout.view_{name}" for name in ("order", "payment", "refund", "orderevent", "callbackrecord", "letter")),
 )
 _SUPPORT = (*_READ, "providers.act_as_support", "webhooks.replay_delivery")
 _FINANCE = (

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
+from checkout import letters
 from checkout.admin.orders import find
 from checkout.models import CallbackRecord, Payment
 from providers import backoffice
@@ -69,6 +70,14 @@ def cards(request: HttpRequest) -> list[dict[str, Any]]:
             backoffice.BAD,
             failed,
             f"{callbacks}?trouble=failed",
+        ),
+        (
+            "checkout.view_letter",
+            "E-mails not sent",
+            "Receipts that the payer's mail server refused, or ours could not send.",
+            backoffice.WAIT,
+            letters.failed(now=now),
+            f"{reverse('admin:checkout_letter_changelist')}?trouble=failed",
         ),
         (
             "providers.view_approval",

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 from unfold.dataclasses import SearchResult
 
 from checkout import notifications, refunds, siblings
-from checkout.admin import at_processor
+from checkout.admin import at_processor, letters
 from checkout.admin.order_acts import OrderActs
 from checkout.admin.order_filters import AttentionFilter, BusinessFilter, PinnedFilter, ProcessorFilter
 from checkout.admin.words import timeline
@@ -153,6 +153,7 @@ class OrderAdmin(OrderActs):
                 "lines_total": sum(line["total"] for line in order.items),
                 "receipt_url": notifications.receipt_url(order) if order.paid_at else "",
                 "waiting": waiting.select_related("requested_by"),
+                **letters.panel(request, order),
                 "can_cancel": request.user.has_perm("checkout.cancel_order")
                 and order.status in ("created", "pending", "processing", "failed"),
                 "can_ask": any(payment.status in Payment.OPEN and _can_be_asked(payment) for payment in payments),

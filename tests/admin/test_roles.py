@@ -25,6 +25,8 @@ SCREENS = [  # address, who may open it
     ("/admin/checkout/order/{order}/cancel/", FINANCE),
     ("/admin/checkout/refund/", ALL),
     ("/admin/checkout/callbackrecord/", ALL),
+    ("/admin/checkout/letter/", ALL),
+    ("/admin/checkout/letter/order/{order}/receipt/", ALL),
     ("/admin/webhooks/delivery/?view=stuck", ALL),
     ("/admin/webhooks/delivery/{delivery}/change/", ALL),
     ("/admin/webhooks/delivery/{delivery}/replay/", ALL),
