@@ -5,6 +5,7 @@ LAB_PAYME_ACCOUNTS   JSON list of {"merchantId", "key", "callback_url", "name"?}
 LAB_CLICK_ACCOUNTS   JSON list of {"serviceId", "merchantId", "secretKey", "merchantUserId"?, "callback_url", …}
 LAB_MULTICARD_ACCOUNTS  JSON list of {"applicationId", "secret", "storeId", "webhook_url"?, "takes_parts"?, …}
 LAB_UZUM_ACCOUNTS    JSON list of {"serviceId", "login", "password", "callback_url", "name"?}
+LAB_RAZORPAY_ACCOUNTS  JSON list of {"keyId", "keySecret", "webhookSecret"?, "webhook_url"?, "name"?, …}
 LAB_INBOX_SECRETS    JSON object: inbox name → list of signing secrets
 """
 
@@ -23,7 +24,7 @@ from gateway.simulators.config import Settings, read_ladder
 from gateway.simulators.server import serve
 from gateway.simulators.wire import BadRequest
 
-PROCESSORS = ("stripe", "payme", "click", "multicard", "uzum")
+PROCESSORS = ("stripe", "payme", "click", "multicard", "uzum", "razorpay")
 
 
 def main() -> int:

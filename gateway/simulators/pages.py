@@ -40,6 +40,7 @@ def page(
         ("/_lab/click/", "Click"),
         ("/_lab/multicard/", "Multicard"),
         ("/_lab/uzum/", "Uzum"),
+        ("/_lab/razorpay/", "Razorpay"),
         ("/inbox/demo", "Inbox"),
     ]
     nav = "".join(f'<a href="{href}"{" aria-current=page" if href == here else ""}>{name}</a>' for href, name in links)

@@ -29,6 +29,7 @@ from gateway.simulators.inbox.rooms import InboxRooms
 from gateway.simulators.journal import Journal
 from gateway.simulators.multicard.room import MulticardRoom
 from gateway.simulators.payme.room import PaymeRoom
+from gateway.simulators.razorpay.room import RazorpayRoom
 from gateway.simulators.stripe.room import StripeRoom
 from gateway.simulators.timers import Timers
 from gateway.simulators.uzum.room import UzumRoom
@@ -85,6 +86,14 @@ class Lab:
         self.rooms: dict[str, Room] = {
             "stripe": self.stripe,
             "multicard": MulticardRoom(
+                journal=self.journal,
+                settings=self.settings,
+                timers=self.timers,
+                faults=self.faults,
+                callbacks=self.callbacks,
+                stopped=self.stopped,
+            ),
+            "razorpay": RazorpayRoom(
                 journal=self.journal,
                 settings=self.settings,
                 timers=self.timers,
