@@ -27,7 +27,7 @@ from checkout.models import Letter
 logger = logging.getLogger(__name__)
 BUDGET_SECONDS = 60.0
 # Some ten steps of nearly EMAIL_TIMEOUT each: a letter is done with by then, and its lease is longer.
-LONGEST_TIMEOUT_SECONDS = 15
+LONGEST_TIMEOUT_SECONDS = 15  # config/checks.py refuses more
 DEADLINE_SECONDS = 160
 PLACE, PLACE_SECONDS = "letters/round", BUDGET_SECONDS + DEADLINE_SECONDS
 REST, FAILURES = "letters/rest", "letters/failures"

@@ -6,6 +6,7 @@ keys) is `problems_in_database`, asked at start, by `manage.py check --database 
 
 import logging
 from collections.abc import Sequence
+from email.utils import parseaddr
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from urllib.parse import urlsplit
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
 from django.db import DatabaseError, connection
 
 from gateway import registry
@@ -24,6 +26,7 @@ logger = logging.getLogger(__name__)
 _LOOPBACK_NAMES = {"localhost", "testserver"}  # the latter is Django's own test client
 MIN_KEY_LENGTH = 50
 MIN_SERVICE_KEY_LENGTH = 24
+LONGEST_EMAIL_TIMEOUT = 15  # ten steps of it must fit into a letter's lease: checkout/mailing.py
 # How each secret is made, as .env.example says it too.
 GENERATORS = {
     "SECRET_KEY": 'python3 -c "import secrets; print(secrets.token_urlsafe(48))"',
@@ -196,6 +199,29 @@ def check_addresses(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
     return found
 
 
+@register("pay")
+def check_letters(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """A mail server is optional; one that is named must be usable, and must not be told everything in clear."""
+    if not settings.EMAIL_URL:
+        return []
+    found: list[CheckMessage] = []
+    try:
+        validate_email(parseaddr(settings.DEFAULT_FROM_EMAIL)[1])
+    except ValidationError:
+        found.append(_error("EMAIL_URL is set, but DEFAULT_FROM_EMAIL is no address to send from.", 40))
+    if not 1 <= settings.EMAIL_TIMEOUT <= LONGEST_EMAIL_TIMEOUT:
+        found.append(_error(f"EMAIL_TIMEOUT must be from 1 to {LONGEST_EMAIL_TIMEOUT} seconds.", 41))
+    is_smtp = settings.EMAIL_BACKEND.endswith("smtp.EmailBackend")
+    if is_smtp and not settings.EMAIL_HOST:
+        found.append(_error("EMAIL_URL names no host.", 42))
+    elif is_smtp and not (settings.EMAIL_USE_TLS or settings.EMAIL_USE_SSL or is_loopback(settings.EMAIL_HOST)):
+        hint = "EMAIL_URL=smtp+tls://… or smtp+ssl://…"
+        found.append(Warning("Letters go to the mail server in clear, its password too.", hint=hint, id="pay.W002"))
+    if not is_smtp and not settings.DEMO:
+        found.append(Warning("EMAIL_URL is one for trying out: letters reach nobody.", id="pay.W003"))
+    return found
+
+
 def _covers(pattern: str, host: str) -> bool:
     return pattern == "*" or pattern == host or (pattern.startswith(".") and f".{host}".endswith(pattern))
 
@@ -211,6 +237,8 @@ def check_production(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
         )
     if not settings.SUPPORT_EMAIL:
         found.append(Warning("Buyers find no address to turn to.", hint="Set SUPPORT_EMAIL.", id="pay.W012"))
+    if not settings.EMAIL_URL:
+        found.append(Warning("Payers get no receipts by e-mail.", hint="Set EMAIL_URL.", id="pay.W015"))
     if not settings.WEBHOOK_SIGNING_SECRET:
         found.append(
             Warning(
@@ -231,6 +259,7 @@ def _left_as_in_the_example() -> list[str]:
         "ALLOWED_HOSTS": "pay.example.com" in settings.ALLOWED_HOSTS,
         "The password in DATABASE_URL": settings.DATABASES["default"].get("PASSWORD") == "password",
         "SUPPORT_EMAIL": settings.SUPPORT_EMAIL == "support@example.com",
+        "DEFAULT_FROM_EMAIL": settings.DEFAULT_FROM_EMAIL.endswith("@example.com>"),
     }
     return [name for name, is_left in left.items() if is_left]
 

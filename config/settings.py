@@ -6,7 +6,7 @@ Every variable stands in .env.example with a sentence. Defaults are the safe one
 import os
 import warnings
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import environ
 from csp.constants import NONE, SELF
@@ -327,7 +327,7 @@ EMAIL_PORT = globals().get("EMAIL_PORT") or {"smtp+tls": 587, "smtps": 587, "smt
     urlsplit(EMAIL_URL).scheme, 25
 )
 if EMAIL_URL.startswith("filemail:"):
-    EMAIL_FILE_PATH = urlsplit(EMAIL_URL).path  # the whole path: the library takes off the first slash
+    EMAIL_FILE_PATH = unquote(urlsplit(EMAIL_URL).path)  # the whole path: the library takes off the first slash
 EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=10)
 
 # --- What is kept for how long ----------------------------------------------------------------------------------

@@ -48,7 +48,9 @@ def _prepare() -> Postgres | None:
     server = None
     if settings.configured and not IS_XDIST_WORKER:  # a worker inherits the environment that was prepared here
         raise pytest.UsageError("Unset DJANGO_SETTINGS_MODULE: tests/conftest.py prepares the environment first.")
-    for name in [name for name in os.environ if name.startswith(("STRIPE_", "WEBHOOK_", "CELERY_", "DATABASE_CONN"))]:
+    for name in [
+        name for name in os.environ if name.startswith(("STRIPE_", "WEBHOOK_", "CELERY_", "DATABASE_CONN", "EMAIL_"))
+    ]:
         del os.environ[name]
     os.environ.update(ENVIRONMENT)
     if ON_SQLITE:

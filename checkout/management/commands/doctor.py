@@ -13,12 +13,14 @@ from django.conf import settings
 from django.core.cache import cache
 from django.core.checks import run_checks
 from django.core.checks.messages import ERROR, WARNING
+from django.core.mail import get_connection
 from django.core.management.base import BaseCommand
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from checkout.models import Payment
+from checkout import letters
+from checkout.models import Letter, Payment
 from gateway.errors import GatewayError
 from providers import accounts
 from providers.models import MerchantAccount
@@ -30,7 +32,7 @@ OK, WARN, BAD = "ok", "look", "BAD"
 
 
 class Command(BaseCommand):
-    help = "Look at settings, database, broker, cache, workers, accounts and stuck work; say what is wrong."
+    help = "Look at settings, database, broker, cache, workers, accounts, e-mail and stuck work; say what is wrong."
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -116,6 +118,27 @@ def _waiting_work() -> Iterator[Finding]:
     yield (WARN if unknown else OK), "payments whose outcome is unknown", str(unknown)
 
 
+def _letters() -> Iterator[Finding]:
+    if not settings.EMAIL_URL:
+        yield WARN, "e-mails", "EMAIL_URL is not set: payers get no receipts"
+        return
+    if settings.EMAIL_BACKEND.endswith("smtp.EmailBackend"):
+        try:
+            server = get_connection()
+            server.open()
+            server.close()
+            yield OK, "mail server", f"{settings.EMAIL_HOST} answers"
+        except OSError as error:  # every error of SMTP is one
+            yield BAD, "mail server", f"{settings.EMAIL_HOST} does not take letters: {type(error).__name__}"
+    else:
+        yield OK if settings.DEMO else WARN, "e-mails", "are kept here and reach nobody"
+    now = timezone.now()
+    failed = letters.failed(now=now).count()
+    yield (WARN if failed else OK), "e-mails not sent", str(failed)
+    late = Letter.objects.filter(state=Letter.State.QUEUED, created_at__lt=now - timedelta(minutes=10)).count()
+    yield (WARN if late else OK), "e-mails waiting for more than ten minutes", str(late)
+
+
 QUESTIONS: dict[str, Callable[[], Iterator[Finding]]] = {
     "settings": _settings,
     "database": _database,
@@ -124,4 +147,5 @@ QUESTIONS: dict[str, Callable[[], Iterator[Finding]]] = {
     "cache": _cache,
     "accounts": _accounts,
     "work": _waiting_work,
+    "e-mails": _letters,
 }

@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, NoReturn
+from urllib.parse import quote
 
 ROOT = Path(__file__).resolve().parents[3]
 VAR = ROOT / "var"
@@ -24,12 +25,14 @@ SECRETS = VAR / "secrets.json"
 SETTINGS_ENV = VAR / "settings.env"
 DEMO_ENV = VAR / "demo.env"
 LOCK = VAR / "demo.lock"
+MAIL = VAR / "mail"
 INBOX = "demo"
 MAX_SOCKET_PATH = 100  # the kernel takes 107 bytes
 # What a developer has set for other purposes must not steer the demo.
 _FOREIGN = (
     *("STRIPE_", "RAZORPAY_", "SECURE_PROCESSOR_", "PAYME_", "CLICK_", "UZUM_", "MULTICARD_"),
     *("SERVICE_", "WEBHOOK_", "CELERY_", "DATABASE_", "CACHE_", "STATIC_", "HSTS_", "LOG_", "LAB_", "GRANIAN_"),
+    *("EMAIL_", "DEFAULT_FROM_"),
 )
 _NOTES = {  # what var/demo.env says above a variable
     "PROVIDER_API_KEY": "The Provider API: the key of the provider Marketplace, and what it sells.",
@@ -105,6 +108,9 @@ def _environment(*, port: int, lab_port: int, kept: Mapping[str, str]) -> dict[s
         "CACHE_URL": f"rediscache://{broker}?db=1",
         "LAB_URL": f"http://127.0.0.1:{lab_port}",
         "SUPPORT_EMAIL": "support@example.com",
+        # Letters stay here: the lab's inbox shows them.
+        "EMAIL_URL": f"filemail://{quote(str(MAIL))}",
+        "DEFAULT_FROM_EMAIL": "DZTech Pay <receipts@example.com>",
         # Calls between our own processes never take a proxy.
         "NO_PROXY": loopback,
         "no_proxy": loopback,

@@ -91,6 +91,7 @@ def seed() -> Seeded:
             ]
         ),
         **sandbox.lab_accounts(kept),
+        "LAB_MAIL_DIR": str(household.MAIL),
         "LAB_INBOX_SECRETS": json.dumps({household.INBOX: [signing_secret, settings.WEBHOOK_SIGNING_SECRET]}),
     }
     return Seeded(demo_env, lab_environment)
