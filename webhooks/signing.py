@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 USER_AGENT = "DZTech-Pay-Webhooks/1.0"
-_PREFIX = "whsec_"
+SECRET_PREFIX = "whsec_"  # noqa: S105  # what every secret begins with
+ID_PREFIX = "msg_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,8 @@ class Signer:
 
 def key_of(secret: str) -> bytes:
     """The key of a Standard Webhooks signature: the base64 behind `whsec_`, else the text itself."""
-    if secret.startswith(_PREFIX):
-        encoded = secret.removeprefix(_PREFIX)
+    if secret.startswith(SECRET_PREFIX):
+        encoded = secret.removeprefix(SECRET_PREFIX)
         try:
             return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
         except (binascii.Error, ValueError):
@@ -41,7 +42,7 @@ def key_of(secret: str) -> bytes:
 
 def message_id(delivery_id: UUID) -> str:
     """`webhook-id`: the same at every attempt and every replay, so a receiver knows a repetition by it."""
-    return f"msg_{delivery_id.hex}"
+    return f"{ID_PREFIX}{delivery_id.hex}"
 
 
 def headers_for(
