@@ -40,15 +40,21 @@ def number(value: int, lang: str) -> str:
     return format_decimal(value, locale=_locale(lang))
 
 
-def moment(at: datetime, lang: str, currency: str = "") -> str:
+def moment(at: datetime, lang: str, currency: str = "", *, zone: str = "") -> str:
     """`20 Nov 2026, 10:01 (UTC)`. The page's script puts it into the reader's own zone where it can.
 
-    With a `currency` that has one home, the time is that country's in every language: what stands on paper.
+    With a `currency` that has one home, the time is that country's in every language: what stands on paper. A `zone`
+    has the last word.
     """
-    zone = _HOMES.get(currency) or _ZONES.get(lang, settings.TIME_ZONE)
+    zone = zone or _HOMES.get(currency) or _ZONES.get(lang, settings.TIME_ZONE)
     local = at.astimezone(ZoneInfo(zone))
     shown = format_datetime(local, _TIMES[lang], tzinfo=local.tzinfo, locale=_locale(lang))
     return f"{shown} ({_offset(local)})"
+
+
+def home_zone(currency: str) -> str:
+    """The zone of a currency's country where it has one; an empty text for the others."""
+    return _HOMES.get(currency, "")
 
 
 def _offset(local: datetime) -> str:
