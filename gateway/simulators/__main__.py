@@ -7,6 +7,7 @@ LAB_MULTICARD_ACCOUNTS  JSON list of {"applicationId", "secret", "storeId", "web
 LAB_UZUM_ACCOUNTS    JSON list of {"serviceId", "login", "password", "callback_url", "name"?}
 LAB_RAZORPAY_ACCOUNTS  JSON list of {"keyId", "keySecret", "webhookSecret"?, "webhook_url"?, "name"?, …}
 LAB_INBOX_SECRETS    JSON object: inbox name → list of signing secrets
+LAB_MAIL_DIR         the folder where the product leaves its e-mails, shown at /mail/
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ def main() -> int:
             host=options.host,
             port=options.port,
             state_file=options.state_file,
+            mail_dir=Path(folder) if (folder := os.environ.get("LAB_MAIL_DIR", "")) else None,
             settings=Settings(
                 settle_seconds=options.settle_seconds,
                 retry_ladder=read_ladder(options.retry_ladder) if options.retry_ladder else defaults.retry_ladder,

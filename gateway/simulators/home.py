@@ -38,6 +38,8 @@ def show(base_url: str, inboxes: list[str]) -> Response:
         '<a class="button button--quiet" href="/_lab/">Order a fault</a></section>'
         '<section class="sheet"><h2>Webhook inbox</h2><p>Receives anything, checks signatures, shows headers and'
         f' bodies, and fails when told to.</p><p class="note">Inboxes: {boxes}</p>'
-        '<a class="button button--quiet" href="/inbox/demo">Open the inbox</a></section></div>'
+        '<a class="button button--quiet" href="/inbox/demo">Open the inbox</a></section>'
+        '<section class="sheet"><h2>E-mails to payers</h2><p>Receipts after payments and refunds, as a mail program'
+        ' would show them.</p><a class="button button--quiet" href="/mail/">Read them</a></section></div>'
     )
     return pages.page("Processor lab", body, here="/")

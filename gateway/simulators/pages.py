@@ -42,6 +42,7 @@ def page(
         ("/_lab/uzum/", "Uzum"),
         ("/_lab/razorpay/", "Razorpay"),
         ("/inbox/demo", "Inbox"),
+        ("/mail/", "E-mails"),
     ]
     nav = "".join(f'<a href="{href}"{" aria-current=page" if href == here else ""}>{name}</a>' for href, name in links)
     top = f'<nav class="bar" aria-label="Lab">{nav}</nav>' if wide else ""

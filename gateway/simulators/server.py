@@ -25,6 +25,7 @@ from gateway.simulators.config import Settings
 from gateway.simulators.control import LabControl
 from gateway.simulators.faults import Faults
 from gateway.simulators.inbox.box import Inboxes
+from gateway.simulators.inbox.mail import Mailbox, MailRooms
 from gateway.simulators.inbox.rooms import InboxRooms
 from gateway.simulators.journal import Journal
 from gateway.simulators.multicard.room import MulticardRoom
@@ -66,7 +67,9 @@ class Room(Protocol):
 class Lab:
     """Everything of the lab but its sockets. `handle` is safe to call from many threads."""
 
-    def __init__(self, *, settings: Settings | None = None, state_file: Path | None = None) -> None:
+    def __init__(
+        self, *, settings: Settings | None = None, state_file: Path | None = None, mail_dir: Path | None = None
+    ) -> None:
         self.settings = settings or Settings()
         self.stopped = threading.Event()
         self.journal = Journal(state_file)
@@ -106,6 +109,7 @@ class Lab:
             "uzum": UzumRoom(journal=self.journal, settings=self.settings, faults=self.faults, stopped=self.stopped),
         }
         self._inbox = InboxRooms(self.inboxes)
+        self._mail = MailRooms(Mailbox(mail_dir))
         self._control = LabControl(
             faults=self.faults, settings=self.settings, callbacks=self.callbacks, reset=self.reset
         )
@@ -154,6 +158,8 @@ class Lab:
             return room.handle(_below(request, f"/{slug}"))
         if path == "/inbox" or path.startswith("/inbox/"):
             return self._inbox.handle(_below(request, "/inbox"))
+        if path == "/mail" or path.startswith("/mail/"):
+            return self._mail.handle(_below(request, "/mail"))
         if path in {"/_lab", "/_lab/"} or path.startswith("/_lab/"):
             return self._told(request)
         return None
@@ -302,6 +308,7 @@ def serve(
     port: int = 0,
     settings: Settings | None = None,
     state_file: Path | None = None,
+    mail_dir: Path | None = None,
     stripe_accounts: Iterable[Json] = (),
     accounts: Mapping[str, Iterable[Json]] | None = None,
     inbox_secrets: Mapping[str, list[str]] | None = None,
@@ -310,7 +317,7 @@ def serve(
     if not is_loopback_host(host) or ":" in host:
         raise ValueError(f"The lab binds to this machine only (127.0.0.1), not to {host}.")
     server = Server((host, port), Handler)
-    lab = Lab(settings=settings, state_file=state_file)
+    lab = Lab(settings=settings, state_file=state_file, mail_dir=mail_dir)
     server.set_app(App(lab))
     for slug, rows in {"stripe": stripe_accounts, **(accounts or {})}.items():
         for account in rows:
