@@ -332,9 +332,18 @@ _ADVICE = {
 
 def _advice(facts: Facts) -> tuple[str, str]:
     """(what happened, what to do). Advice that is not in the table, or none, reads like a plain refusal."""
-    known = {advice.value: advice for advice in _ADVICE}
-    happened, next_step = _ADVICE[known.get(facts.advice, DeclineAdvice.TRY_AGAIN)]
+    happened, next_step = _advice_known_as(facts.advice)
     return _(happened) % _names(facts), _(next_step) % _names(facts)
+
+
+def refusal(advice: str, method: str) -> str:
+    """What happened to a refused try, in one sentence."""
+    return _(_advice_known_as(advice)[0]) % {"method": method}
+
+
+def _advice_known_as(text: str) -> tuple[str, str]:
+    known = {advice.value: advice for advice in _ADVICE}
+    return _ADVICE[known.get(text, DeclineAdvice.TRY_AGAIN)]
 
 
 # --- notices ------------------------------------------------------------------------------------------------------

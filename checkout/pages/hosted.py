@@ -81,7 +81,7 @@ def show(request: HttpRequest, order: Order) -> HttpResponse:
 def status(request: HttpRequest, order: Order) -> HttpResponse:
     """What the page's script asks again and again: `{"state", "version", "final"}`, or 304 by its ETag."""
     look = look_at(order, now=timezone.now())
-    _ask_soon(look)
+    ask_soon(look)
     tag = f'"{look.version}"'
     if request.headers.get("If-None-Match", "").removeprefix("W/") == tag:
         response: HttpResponse = HttpResponseNotModified()
@@ -103,7 +103,7 @@ def come_back(request: HttpRequest, order: Order) -> HttpResponse:
     """
     if request.method == "POST":
         _take_signed_return(request, order)
-    _ask_soon(look_at(order, now=timezone.now()))
+    ask_soon(look_at(order, now=timezone.now()))
     return _see(order, "?returned=1" + way_back.after_return(request, order))
 
 
@@ -214,7 +214,7 @@ def page_of(
     if notice:
         order.refresh_from_db()  # what the button started may have moved it
     look = look_at(order, now=now)
-    _ask_soon(look)
+    ask_soon(look)
     cookie = f"lang_{order.token[-8:]}"
     path = reverse("checkout:order", args=[order.token])
     lang = language.chosen(request, cookie=cookie, wanted=order.lang)
@@ -236,7 +236,7 @@ def page_of(
     return response
 
 
-def _ask_soon(look: Look) -> None:
+def ask_soon(look: Look) -> None:
     """A look at an unsettled order brings the question to the processor forward; nobody waits for it."""
     if look.has_open_payment:
         payments.schedule_question(order_id=look.order.pk, now=look.at)

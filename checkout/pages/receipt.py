@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import translation
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -35,7 +36,7 @@ def show(request: HttpRequest, code: str) -> HttpResponse:
     cookie = f"lang_{code[-8:]}"
     lang = language.chosen(request, cookie=cookie, wanted=receipt.order.lang)
     with translation.override(lang):
-        paper = paper_of(receipt, lang)
+        paper = paper_of(receipt, lang, carried=language.carried(request))
     response = page(request, "checkout/receipt.html", {"paper": paper}, lang=lang)
     language.remember(request, response, cookie=cookie, path=request.path)
     return private(response)
@@ -76,9 +77,10 @@ class Paper:
     fiscal_refund_url: str = ""
     fiscal_qr: SafeString | None = None
     support_email: str = ""
+    story_url: str = ""
 
 
-def paper_of(receipt: receipts.Receipt, lang: str) -> Paper:
+def paper_of(receipt: receipts.Receipt, lang: str, *, carried: str = "") -> Paper:
     """Called with the page's language active."""
     order, payment = receipt.order, receipt.payment
     assert order.paid_at is not None  # find_receipt: it is paid
@@ -119,6 +121,7 @@ def paper_of(receipt: receipts.Receipt, lang: str) -> Paper:
         fiscal_refund_url=receipt.fiscal_refund_url,
         fiscal_qr=qr_svg(fiscal) if 0 < len(fiscal) <= LONGEST_IN_A_CODE else None,
         support_email=settings.SUPPORT_EMAIL,
+        story_url=reverse("checkout:receipt-story", args=[order.receipt_code]) + carried,
     )
 
 

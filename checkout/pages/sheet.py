@@ -136,6 +136,7 @@ class Sheet:
     pay_url: str = ""
     cancel_url: str = ""
     status_url: str = ""
+    story_url: str = ""
     carried: str = ""
     support_email: str = ""
 
@@ -186,6 +187,11 @@ class Sheet:
         """Money has moved, or may have."""
         moved = (PageState.PROCESSING, PageState.CHECKING, PageState.PAID, PageState.REFUNDED)
         return self.state in moved or self.is_found
+
+    @property
+    def tells_story(self) -> bool:
+        """Something happened that somebody may want to follow."""
+        return (self.is_final or self.may_ask_for_money) and not self.is_choosing
 
     @property
     def shows_support(self) -> bool:
@@ -279,6 +285,7 @@ def sheet_of(
         pay_url=reverse("checkout:pay", args=[order.token]) + carried,
         cancel_url=reverse("checkout:cancel", args=[order.token]) + carried,
         status_url=reverse("checkout:status", args=[order.token]),
+        story_url=reverse("checkout:story", args=[order.token]) + carried,
         carried=carried,
         support_email=settings.SUPPORT_EMAIL,
     )

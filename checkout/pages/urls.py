@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from checkout.pages import hosted, merchant, receipt, services, site
+from checkout.pages import hosted, merchant, receipt, services, site, story, token_return
 
 app_name = "checkout"
 
@@ -20,8 +20,15 @@ urlpatterns = [
     path("checkout/o/<str:token>/cancel", hosted.cancel, name="cancel"),
     path("checkout/o/<str:token>/status", hosted.status, name="status"),
     path("checkout/o/<str:token>/return", hosted.come_back, name="return"),
+    path("checkout/o/<str:token>/story", story.show, name="story"),
+    path("checkout/o/<str:token>/story/", story.show),
     path("pay/<str:code>", merchant.show, name="pay-code"),
     path("pay/<str:code>/", merchant.show),
+    path("api/payments/secure-processor/return", token_return.come_back, name="token-return"),
+    path("api/payments/secure-processor/return/", token_return.come_back),
+    path("api/payments/secure-processor/return/<str:pt>", token_return.come_back),
     path("receipt/<str:code>", receipt.show, name="receipt"),
     path("receipt/<str:code>/", receipt.show),
+    path("receipt/<str:code>/story", story.show_by_receipt, name="receipt-story"),
+    path("receipt/<str:code>/story/", story.show_by_receipt),
 ]

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.api.merchant_secret.asking import start
+from tests.api.merchant_secret.selling import make_merchant, make_secret, order_of
 from tests.browser.axe import findings
 from tests.browser.conftest import ANDROID, DESKTOP, PHONE
 from tests.builders import make_provider, make_service
 from tests.pages import invoices, states
+from tests.pages.invoices import payme_takes
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser, pytest.mark.slow]
 
@@ -80,6 +83,36 @@ def test_on_a_phone_the_uzum_page_can_be_read_by_everybody(visit, shop, processo
 def test_a_receipt_can_be_read_by_everybody_when(name, visit, shop, processors, client):
     order = invoices.RECEIPTS[name](client, processors)
     assert look(visit(), f"{shop}/receipt/{order.receipt_code}", f"receipt_{name}") == []
+
+
+STORIES = {
+    **{
+        name: states.ALL[name]
+        for name in ("ready", "checking", "under_review", "partly_refunded", "failed", "long_names")
+    },
+    "paid_late_and_twice": states.paid_late_and_twice,
+}
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_where_the_money_is_can_be_read_by_everybody_when(name, visit, shop, lab, client):
+    order = STORIES[name](lab, client)
+    assert look(visit(), f"{shop}/checkout/o/{order.token}/story", f"story_{name}") == []
+
+
+@pytest.mark.parametrize("name", ["found_by_uzum", "paid_elsewhere"])
+def test_where_the_money_of_an_invoice_is_can_be_read_by_everybody_when(name, visit, shop, processors, client):
+    order = invoices.ALL[name](client, processors)
+    assert look(visit(), f"{shop}/checkout/o/{order.token}/story", f"story_invoice_{name}") == []
+
+
+def test_the_page_of_a_payment_code_and_its_refusal_can_be_read_by_everybody(visit, shop, client):
+    order = order_of(start(client, make_secret(make_merchant()), 100_000))
+    address = f"{shop}/pay/{order.code}?redirect="
+    wrong = look(visit(), f"{address}https://evil.test", "pay_refused")
+    payme_takes(client, order)
+    wrong += look(visit(), f"{address}https://evil.test", "pay_paid_refused")
+    assert wrong == []
 
 
 @pytest.mark.parametrize("name", states.DECLINES)

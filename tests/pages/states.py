@@ -5,7 +5,9 @@ from datetime import timedelta
 from django.utils import timezone
 
 from checkout import orders, payments, refunds
-from gateway.types import Outcome, PaymentReport
+from checkout.models import Order, Payment
+from gateway.money import Money
+from gateway.types import Outcome, PaymentReport, RefundOutcome, RefundReport
 from tests.builders import approve, callback, later, make_order, make_provider, make_service, start_payment
 from tests.lab import STRIPE_KEY, STRIPE_SECRET
 
@@ -119,6 +121,39 @@ def long_names(lab, client, **more):
         service=service, name="Schifffahrtsgesellschaftsverwaltungsdienstleistungen International GmbH & Co. KG"
     )
     return make_order(provider, amount_minor=1234567 * 80, **more)
+
+
+def paid_late_and_twice(lab, client, **more):
+    """Expired, then captured after all, captured once more, partly returned, and the seller told of the first."""
+    order = ready(lab, client, **more)
+    payment = start_payment(order)
+    Order.objects.filter(pk=order.pk).update(status=Order.Status.EXPIRED)
+    payments.apply_report(payment_id=payment.pk, report=captured(payment), cause="test", now=timezone.now())
+    second_capture(order)
+    part = RefundReport(
+        reference="", processor_ref="re_part", payment_processor_ref=payment.processor_ref,
+        outcome=RefundOutcome.SUCCEEDED, money=Money(2_500, order.currency),
+    )  # fmt: skip
+    refunds.record_external(payment_id=payment.pk, report=part, cause="test", now=timezone.now())
+    order.refresh_from_db()
+    return order
+
+
+def second_capture(order):
+    """Another payment of the order is reported as captured."""
+    first = order.payments.get()
+    now = timezone.now()
+    second = Payment.objects.create(
+        order=order, account=first.account, processor=first.processor, method=first.method,
+        amount_minor=order.amount_minor, currency=order.currency, created_at=now, updated_at=now,
+    )  # fmt: skip
+    report = PaymentReport(
+        reference=str(second.pk), processor_ref="pi_second", outcome=Outcome.CAPTURED, money=second.money
+    )
+    payments.apply_report(payment_id=second.pk, report=report, cause="test", now=now)
+    second.refresh_from_db()
+    assert second.is_duplicate
+    return second
 
 
 ALL = {
