@@ -83,3 +83,12 @@ def note_unsigned(
         order_id=order.pk,
         answer_status=200,
     )
+
+
+def note_unknown(processor: str, *, callback: Callback, address: str, request_id: str, now: datetime) -> None:
+    """A return of what is no payment of this caller's: kept for staff, and nothing else happens."""
+    if callback_records.is_over_budget(address):
+        return
+    record = callback_records.store(callback, processor=processor, account=None, address=address, request_id=request_id)
+    note = "a signed return of a payment that its caller does not have"
+    callback_records.finish(record, now=now, verdict=Verdict.REFUSED, note=note, event_type=EVENT, answer_status=404)

@@ -20,6 +20,7 @@ from drf_spectacular.settings import patched_settings
 from checkout.api.invoice import docs as invoice
 from checkout.api.merchant_secret import docs as merchant_secret
 from checkout.api.payment_token import shapes as payment_token
+from checkout.api.processor import shapes as processor
 from checkout.api.provider import docs
 from checkout.models import Order
 
@@ -41,6 +42,7 @@ _SETTINGS = {
         "InvoiceStatus": invoice.STATUSES,
         "PaymentTokenStatus": payment_token.STATUSES,
         "Mode": invoice.MODES,
+        "ProcessorPaymentStatus": processor.STATUSES,
         "WatchStatus": merchant_secret.STATUSES,
         "PaymentProvider": invoice.PROCESSORS,
     },
@@ -172,6 +174,12 @@ _EXAMPLES = {
     ("createInvoice", "businessId"): "sandbox",
     ("createInvoice", "sourceInvoiceId"): "order_1001",
     ("createInvoice", "amount"): "5000000",
+    ("createStripeCheckout", "order_id"): "ORD123",
+    ("createStripeCheckout", "amount"): "5000",
+    ("createStripeCheckout", "currency"): "usd",
+    ("createRazorpayCheckout", "order_id"): "order_rcptid_11",
+    ("createRazorpayCheckout", "amount"): "50000",
+    ("createRazorpayCheckout", "currency"): "INR",
     ("startPayment", "merchant_secret"): "merchant_test_…",
     ("startPayment", "amount"): "1000",
 }
@@ -183,6 +191,10 @@ _ORDER = [
     *("listSupported", "registerMerchant", "listBusinessProviders"),
     *("createInvoice", "getInvoice", "listInvoices", "listInvoiceEvents", "cancelInvoice"),
     *("createRefund", "listRefunds"),
+    *("createPaymentToken", "getPaymentToken"),
+    *("createStripeCheckout", "getStripePayment", "captureStripePayment", "refundStripePayment"),
+    *("createRazorpayCheckout", "verifyRazorpayPayment", "getRazorpayPayment"),
+    *("captureRazorpayPayment", "refundRazorpayPayment"),
     *("startPayment", "watchPayment"),
 ]
 

@@ -11,6 +11,7 @@ from checkout.api import reference
 from checkout.api.invoice import views as invoice
 from checkout.api.merchant_secret import views as merchant_secret
 from checkout.api.payment_token import views as payment_token
+from checkout.api.processor import views as processor
 from checkout.api.provider import views
 
 
@@ -35,6 +36,15 @@ urlpatterns = [
         payment_token.TokenStatus.as_view(),
         "payment-token-status",
     ),
+    *both("api/payments/stripe/checkout", processor.StripeCheckout.as_view(), "stripe-checkout"),
+    *both("api/payments/stripe/status/<str:payment_id>", processor.StripeStatus.as_view(), "stripe-status"),
+    *both("api/payments/stripe/capture", processor.StripeCapture.as_view(), "stripe-capture"),
+    *both("api/payments/stripe/refund", processor.StripeRefund.as_view(), "stripe-refund"),
+    *both("api/payments/razorpay/checkout", processor.RazorpayCheckout.as_view(), "razorpay-checkout"),
+    *both("api/payments/razorpay/verify", processor.RazorpayVerify.as_view(), "razorpay-verify"),
+    *both("api/payments/razorpay/status/<str:payment_id>", processor.RazorpayStatus.as_view(), "razorpay-status"),
+    *both("api/payments/razorpay/capture", processor.RazorpayCapture.as_view(), "razorpay-capture"),
+    *both("api/payments/razorpay/refund", processor.RazorpayRefund.as_view(), "razorpay-refund"),
     *both("api/merchants", invoice.Merchants.as_view(), "merchants"),
     *both("api/merchants/supported", invoice.Supported.as_view(), "merchants-supported"),
     *both(

@@ -51,6 +51,17 @@ def test_the_schema_is_open_to_everybody_and_lists_the_calls(schema):
         ("/api/invoices/{invoiceId}/cancel", "post"),
         ("/api/refunds", "post"),
         ("/api/refunds/by-invoice/{invoiceId}", "get"),
+        ("/api/payments/secure-processor/token", "post"),
+        ("/api/payments/secure-processor/status/{token}", "get"),
+        ("/api/payments/stripe/checkout", "post"),
+        ("/api/payments/stripe/status/{payment_id}", "get"),
+        ("/api/payments/stripe/capture", "post"),
+        ("/api/payments/stripe/refund", "post"),
+        ("/api/payments/razorpay/checkout", "post"),
+        ("/api/payments/razorpay/verify", "post"),
+        ("/api/payments/razorpay/status/{payment_id}", "get"),
+        ("/api/payments/razorpay/capture", "post"),
+        ("/api/payments/razorpay/refund", "post"),
         ("/api/start_payment", "post"),
         ("/watch/{watch_code}", "get"),
     }
@@ -97,7 +108,7 @@ def test_the_page_and_the_schema_ask_the_database_nothing(client, db, django_ass
 def test_the_page_is_small(client):
     files = [finders.find(f"docs/{name}") for name in ("docs.css", "try.js")]
     size = len(client.get("/docs/").content) + sum(Path(file).stat().st_size for file in files)
-    assert size < 96 * 1024  # five dialects
+    assert size < 128 * 1024  # five dialects
 
 
 @pytest.mark.parametrize("address", ["/docs", "/api/schema"])

@@ -78,7 +78,7 @@ def intent_out(order: Order, *, external_id: str | None) -> dict[str, Any]:
 
 
 # What a provider can show to its user; the processor's own code and words stay with staff.
-_ADVICE = {
+ADVICE_IN_WORDS = {
     DeclineAdvice.TRY_AGAIN: "The payment was refused. The buyer can try again.",
     DeclineAdvice.NOT_ENOUGH_MONEY: "There was not enough money. The buyer can top up or pay in another way.",
     DeclineAdvice.OTHER_METHOD: "This way to pay was refused. The buyer can use another one.",
@@ -86,7 +86,7 @@ _ADVICE = {
     DeclineAdvice.CANCELLED_BY_BUYER: "The buyer cancelled the payment.",
     DeclineAdvice.TIMED_OUT: "The buyer did not approve the payment in time.",
 }
-_REFUND_WORDS = {  # what is not settled yet is pending to everybody outside
+REFUND_WORDS = {  # what is not settled yet is pending to everybody outside
     Refund.Status.REQUESTED: "pending",
     Refund.Status.PENDING: "pending",
     Refund.Status.UNKNOWN: "pending",
@@ -135,12 +135,12 @@ def _failure_out(order: Order, payments: list[Payment]) -> dict[str, str] | None
     if last is None or last.status != Payment.Status.DECLINED or order.status != Order.Status.FAILED:
         return None
     advice = DeclineAdvice(last.failure_advice or DeclineAdvice.TRY_AGAIN)
-    return {"code": advice.value, "message": _ADVICE[advice]}
+    return {"code": advice.value, "message": ADVICE_IN_WORDS[advice]}
 
 
 def is_told(refund: Refund) -> bool:
     """A refund that waits for a second person of ours, or was rejected there, is no refund yet."""
-    return refund.status in _REFUND_WORDS
+    return refund.status in REFUND_WORDS
 
 
 def refund_out(refund: Refund) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def refund_out(refund: Refund) -> dict[str, Any]:
         "refundId": str(refund.pk),
         "amount": wire_major(refund.money),
         "currency": refund.currency,
-        "status": _REFUND_WORDS[Refund.Status(refund.status)],
+        "status": REFUND_WORDS[Refund.Status(refund.status)],
         "reason": refund.reason or None,
         "createdAt": iso_milliseconds(refund.created_at),
         "settledAt": iso_milliseconds(refund.settled_at) if refund.settled_at else None,

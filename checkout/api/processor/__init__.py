@@ -1,0 +1,1 @@
+"""The Processor API: a backend that talks to one processor, Stripe Checkout or Razorpay, through us."""
