@@ -728,6 +728,7 @@ def test_a_refund_unknown_there_is_none(peer, adapter):
     [
         (400, error("The payment has been fully refunded already", source="NA", reason="NA"), Refused),
         (400, error("The refund amount provided is greater than amount captured", field="amount"), Refused),
+        (400, error("The bank does not take refunds", source="bank", reason="payment_failed"), Refused),
         (400, error("Refund is not supported by the bank because the payment is more than 6 months old"), Refused),
         (400, error("Your account does not have enough balance to carry out the refund operation."), Refused),
         (400, error("The requested URL was not found on the server."), Misconfigured),

@@ -109,9 +109,9 @@ def meaning_of(status: int, data: object, *, is_write: bool, can_refuse: bool) -
         return Misconfigured(summary, processor_code=named)
     if reason in NOT_AVAILABLE_REASONS or CURRENCY_WORDS.search(description):
         return NotAvailable(summary, processor_code=named)
+    if can_refuse and "url was not found" not in description.lower():
+        return Refused(summary, processor_code=named)
     if declines.is_refusal(reason=reason, source=source):
         renamed = {f"error_{name}": error.get(name) for name in ("code", "description", "reason", "source")}
         return Declined(summary, failure=failure_of(renamed))
-    if can_refuse and "url was not found" not in description.lower():
-        return Refused(summary, processor_code=named)
     return Misconfigured(summary, processor_code=named)
