@@ -13,6 +13,7 @@ from providers import accounts
 from providers.models import MerchantAccount
 
 logger = logging.getLogger(__name__)
+LISTED_CURRENCIES = 5  # in a refusal; more of them are a page, not a sentence
 ASK_AVAILABILITY_EVERY = 30  # seconds, of an account whose processor does not answer
 
 
@@ -66,7 +67,12 @@ def _objection(order: Order, processor: Processor, method: Method) -> str:
     """Why this amount cannot be taken this way, in words for the caller; "" where it can."""
     taken = method.currencies or processor.capabilities.currencies
     if taken and order.currency not in taken:
-        return f"{method.name} takes {', '.join(sorted(taken))} only"
+        is_short = len(taken) <= LISTED_CURRENCIES
+        return (
+            f"{method.name} takes {', '.join(sorted(taken))} only"
+            if is_short
+            else (f"{method.name} takes no {order.currency}")
+        )
     return processor.check_money(order.money) or method.check_money(order.money)
 
 
