@@ -48,6 +48,8 @@ def what_of(order: Order, lang: str) -> str:
     """What is bought in one line; an empty text where the lines say it."""
     if order.service_name:
         return f"{order.service_name} × {display.number(order.quantity, lang)}"
+    if order.description == order.provider_name and not order.items:
+        return ""  # a merchant who named nothing: who is paid stands above already
     if order.description or len(order.items) != 1:
         return order.description
     return name_and_quantity(order.items[0]["name"], order.items[0]["qty"], lang)

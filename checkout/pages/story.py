@@ -4,7 +4,7 @@ Each address is a key of its own: what is opened by the receipt's leads back to 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.http import HttpRequest, HttpResponse
@@ -150,17 +150,17 @@ def _told(
 def _words(sheet: Sheet, story: Story, speaker: "_Speaker") -> wording.Words:
     """The words of the checkout's page. Beside money that was taken and pays nothing, no other sentence about money."""
     words = sheet.words
+    if not words.money and not story.surplus:
+        return replace(words, money=_("No money was taken."))  # a page to pay on does not say it, this one does
     if not story.surplus:
         return words
     taken = ", ".join(speaker.money(money) for money in story.surplus)
     money = _("%(amount)s was taken that pays nothing here. It is to be sent back to you.") % {"amount": taken}
     is_paid = sheet.state in (PageState.PAID, PageState.REFUNDED)
     said = f"{words.money} {money}" if is_paid else money
-    return wording.Words(
-        title=words.title,
-        heading=words.heading,
+    return replace(
+        words,
         tone="wait" if words.tone in ("none", "bad") else words.tone,
-        happened=words.happened,
         money=said,
         next_step=words.next_step if is_paid or sheet.state == PageState.CHECKING else "",
     )
@@ -241,7 +241,7 @@ _STEPS: Mapping[Says, str] = {
     Says.TOLD_CLOSED: gettext_noop("%(seller)s was told that the order was closed."),
 }
 _AHEAD: Mapping[Ahead, str] = {
-    Ahead.PAY_BY: gettext_noop("It can be paid on its page until %(time)s."),
+    Ahead.PAY_BY: gettext_noop("This order can be paid until %(time)s."),
     Ahead.CONFIRM_BY: gettext_noop(
         "%(method)s keeps the order until %(time)s. If you have confirmed there, do not pay again: the answer is on "
         "its way."
@@ -265,7 +265,7 @@ _AHEAD: Mapping[Ahead, str] = {
     Ahead.SELLER_DELIVERS: gettext_noop("What you paid for comes from %(seller)s. If it does not, ask there."),
     Ahead.SELLER_WAS_TOLD: gettext_noop("%(seller)s was told the latest at %(time)s."),
     Ahead.SELLER_NOT_REACHED: gettext_noop(
-        "We have not reached %(seller)s yet to tell the latest, and keep trying. What stands here counts all the same."
+        "We could not tell %(seller)s the latest yet, and keep trying. It changes nothing about your money."
     ),
 }
 

@@ -300,7 +300,7 @@ def test_a_return_that_waits_for_a_second_person_is_no_return_yet(lab, client, t
 
 def test_the_seller_was_told_or_has_not_been_reached_yet(lab, client, tell):
     order = make_paid_order(lab, client)
-    assert "We have not reached Bitloader yet to tell the latest, and keep trying." in tell(order).text
+    assert "We could not tell Bitloader the latest yet, and keep trying." in tell(order).text
 
     at = timezone.now() + timedelta(minutes=3)
     Delivery.objects.update(state="delivered", delivered_at=at, next_attempt_at=None, is_holding=False)
@@ -308,7 +308,7 @@ def test_the_seller_was_told_or_has_not_been_reached_yet(lab, client, tell):
     text = tell(order).text
     assert "Bitloader was told that the order is paid." in text
     assert f"Bitloader was told the latest at {at.day} {at:%b %Y, %H:%M} (UTC)" in text
-    assert "not reached" not in text
+    assert "could not tell" not in text
 
 
 @pytest.mark.parametrize("state", ["pending", "stuck", "ended"])
