@@ -16,7 +16,8 @@ from typing import Any
 from gateway.simulators.faults import Fault
 from gateway.simulators.stripe import params
 from gateway.simulators.stripe.errors import ApiError
-from gateway.simulators.stripe.operations import Call, build
+from gateway.simulators.stripe.operations import Call
+from gateway.simulators.stripe.routes import build
 from gateway.simulators.stripe.rows import KeptAnswer, LoggedRequest
 from gateway.simulators.stripe.world import DEFAULT_VERSION, Caller, Telling, World
 from gateway.simulators.wire import Json, Request, Response, Vanish, json_response
@@ -170,7 +171,7 @@ class Api:
     ) -> Answer:
         payment, metadata = self._subject(call)
         entry.payment = payment
-        fault = self._world.faults.take("api", payment=payment, metadata=metadata, operation=name)
+        fault = self._world.take_fault("api", payment=payment, metadata=metadata, operation=name)
         entry.fault = fault.kind if fault else ""
         kind = fault.kind if fault else ""
         if fault is not None and not fault.after:
@@ -205,7 +206,9 @@ class Api:
                 return Answer(refusal(error), error.is_kept)
             finally:
                 entry.payment = entry.payment or call.payment
-        entry.payment = entry.payment or (str(shape["id"]) if shape.get("object") == "payment_intent" else "")
+        entry.payment = entry.payment or (
+            str(shape["id"]) if shape.get("object") in {"payment_intent", "checkout.session"} else ""
+        )
         return Answer(json_response(shape), is_kept=True)
 
     def _instead(self, fault: Fault, operation: str) -> Answer | None:
@@ -258,7 +261,10 @@ class Api:
             key = refund.payment_intent
         elif (charge := world.charges.get(key or str(call.raw.get("charge", "")))) is not None:
             key = charge.payment_intent
-        intent = world.intents.get(key or str(call.raw.get("payment_intent", "")))
+        key = key or str(call.raw.get("payment_intent", ""))
+        intent, session = world.intents.get(key), world.sessions.get(world.subject_of(key))
+        if session is not None and session.account == call.caller.account.id:
+            return session.id, session.metadata
         if intent is not None and intent.account == call.caller.account.id:
             return intent.id, intent.metadata
         given = call.raw.get("metadata")

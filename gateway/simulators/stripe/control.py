@@ -3,7 +3,8 @@
 POST accounts {secret_key, webhook_url?, webhook_secret?, capabilities?, country?, account?, name?, api_version?}
 GET  accounts · payments[?metadata=key=value] · payments/<pi> · refunds · disputes · events · callbacks · requests
 POST accounts/<acct>/capabilities {"cashapp_payments": "active"|"inactive"|"pending"|null}
-POST payments/<pi>/act {"outcome": "approve"|"decline"|"delay"|"settle"|"expire", "code"?}
+POST payments/<pi or cs>/act {"outcome": "approve"|"decline"|"delay"|"settle"|"fail"|"expire", "code"?, "email"?}
+GET  sessions · links   POST links {"name", "amount", "currency", "account"?, "metadata"?} · links/<plink>/visit {…}
 POST payments/<pi>/refund {"amount"?} · payments/<pi>/dispute {"reason"?} · disputes/<dp>/act {"outcome"}
 POST refunds/<re>/act {"outcome": "succeed"|"fail"|"require_action", "failure_reason"?} · events/<evt>/send
 """
@@ -14,13 +15,13 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from gateway.simulators.stripe import outcomes, overview, refunds, shapes
+from gateway.simulators.stripe import checkout_shapes, links, outcomes, overview, refunds, sessions, shapes
 from gateway.simulators.stripe.errors import ApiError
 from gateway.simulators.stripe.events import PROCESSOR, Messenger
 from gateway.simulators.stripe.outcomes import Impossible
-from gateway.simulators.stripe.rows import Account, PaymentIntent, Refund
-from gateway.simulators.stripe.world import Telling, World
-from gateway.simulators.wire import BadRequest, Handler, Json, Request, Response, Router, json_response, see_other
+from gateway.simulators.stripe.rows import Account, CheckoutSession, PaymentIntent, Refund
+from gateway.simulators.stripe.world import Caller, Telling, World
+from gateway.simulators.wire import BadRequest, Handler, Json, Request, Response, Router, flag, json_response, see_other
 
 REFUND_OUTCOMES = {"succeed": "succeeded", "fail": "failed", "require_action": "requires_action"}
 
@@ -44,6 +45,14 @@ class Control:
             ("POST", "/payments/{id}/act", self._act),
             ("POST", "/payments/{id}/refund", self._refund),
             ("POST", "/payments/{id}/dispute", self._dispute),
+            ("GET", "/sessions", self._listing(self._sessions, "sessions")),
+            (
+                "GET",
+                "/links",
+                self._listing(lambda: [checkout_shapes.link(world, row) for row in world.links.newest()], "links"),
+            ),
+            ("POST", "/links", self._make_link),
+            ("POST", "/links/{id}/visit", self._visit_link),
             ("GET", "/refunds", self._listing(lambda: [shapes.refund(r) for r in world.refunds.newest()], "refunds")),
             ("POST", "/refunds/{id}/act", self._act_on_refund),
             (
@@ -110,22 +119,79 @@ class Control:
         with self._world.lock:
             return json_response({"payments": [shapes.intent(self._world, row) for row in rows]})
 
+    def _sessions(self) -> list[Json]:
+        with self._world.lock:
+            return [checkout_shapes.session(self._world, row) for row in self._world.sessions.newest()]
+
     def _payment(self, request: Request, names: dict[str, str]) -> Response:
         with self._world.lock:
-            return json_response({"payment": shapes.intent(self._world, self._intent(names["id"]), ["latest_charge"])})
+            return json_response({"payment": self._shape(names["id"])})
 
     def _act(self, request: Request, names: dict[str, str]) -> Response:
         wanted = request.fields()
-        outcome = str(wanted.get("outcome", ""))
-        if outcome not in outcomes.OUTCOMES:
-            raise BadRequest(f"outcome must be one of {', '.join(outcomes.OUTCOMES)}.")
+        outcome, code = str(wanted.get("outcome", "")), str(wanted.get("code", ""))
+        if outcome not in {*outcomes.OUTCOMES, "fail"}:
+            raise BadRequest(f"outcome must be one of {', '.join([*outcomes.OUTCOMES, 'fail'])}.")
         with self._world.telling_as(Telling()):
-            intent = self._intent(names["id"])
-            if outcome == "decline" and wanted.get("code"):
-                outcomes.decline(self._world, intent, str(wanted["code"]))
+            session = self._world.sessions.get(names["id"])
+            if session is not None and session.status == "open":
+                self._act_on_session(session, outcome, code, str(wanted.get("email", "")))
             else:
-                outcomes.OUTCOMES[outcome](self._world, intent)
-            return json_response({"payment": shapes.intent(self._world, intent)})
+                intent = self._intent(names["id"])
+                if outcome in {"decline", "fail"}:
+                    outcomes.decline(self._world, intent, code)
+                else:
+                    outcomes.OUTCOMES[outcome](self._world, intent)
+            return json_response({"payment": self._shape(names["id"])})
+
+    def _act_on_session(self, session: CheckoutSession, outcome: str, code: str, email: str) -> None:
+        if outcome == "expire":
+            sessions.expire(self._world, session)
+        elif outcome in {"approve", "decline", "delay"}:
+            sessions.pay(self._world, session, outcome, code=code, email=email)
+        else:
+            raise Impossible("Nobody has paid at this session yet.")
+
+    def _make_link(self, request: Request, names: dict[str, str]) -> Response:
+        """As from the dashboard: `amount` in minor units; `metadata` an object, or `key=value, key=value`."""
+        wanted = request.fields()
+        amount = str(wanted.get("amount", ""))
+        if not amount.isdecimal():
+            raise BadRequest("amount must be a whole number of minor units.")
+        with self._world.telling_as(Telling()):
+            account = self._account_named(str(wanted.get("account", "")))
+            livemode = flag(wanted.get("livemode", False))
+            name, currency = str(wanted.get("name", "")).strip(), str(wanted.get("currency") or "usd").strip().lower()
+            if not name:
+                raise BadRequest("name must say what is sold.")
+            product: Json = {"name": name}
+            asked: Json = {
+                "line_items": [
+                    {
+                        "quantity": 1,
+                        "price_data": {"currency": currency, "unit_amount": int(amount), "product_data": product},
+                    }
+                ],
+                "metadata": _metadata_from(wanted.get("metadata")),
+                "payment_intent_data": {"description": name},
+                "payment_method_types": ["card"],
+            }
+            return json_response({"link": links.create(self._world, Caller(account, livemode), asked)}, 201)
+
+    def _visit_link(self, request: Request, names: dict[str, str]) -> Response:
+        """A buyer follows the link; what comes back is his session."""
+        wanted = request.fields()
+        with self._world.telling_as(Telling()):
+            link = self._world.links.get(names["id"])
+            if link is None:
+                raise Missing("No such link.")
+            session = links.visit(
+                self._world,
+                link,
+                client_reference_id=str(wanted.get("client_reference_id", "")),
+                email=str(wanted.get("prefilled_email", "")),
+            )
+            return json_response({"session": checkout_shapes.session(self._world, session)}, 201)
 
     def _refund(self, request: Request, names: dict[str, str]) -> Response:
         """From the dashboard: no request of ours, no idempotency key, no metadata."""
@@ -148,8 +214,8 @@ class Control:
 
     def _act_on_dispute(self, request: Request, names: dict[str, str]) -> Response:
         outcome = str(request.fields().get("outcome", ""))
-        if outcome not in {"won", "lost"}:
-            raise BadRequest("outcome must be won or lost.")
+        if outcome not in {"won", "lost", "under_review"}:
+            raise BadRequest("outcome must be won, lost or under_review.")
         with self._world.telling_as(Telling()):
             row = self._world.disputes.get(names["id"])
             if row is None:
@@ -205,10 +271,31 @@ class Control:
         return json_response({"requests": rows})
 
     def _intent(self, key: str) -> PaymentIntent:
-        intent = self._world.intents.get(key)
+        intent = self._world.intent_named(key)
         if intent is None:
-            raise Missing("No such payment.")
+            raise Missing("No such payment, or nobody has tried to pay it.")
         return intent
+
+    def _shape(self, key: str) -> Json:
+        if (session := self._world.sessions.get(key)) is not None:
+            return checkout_shapes.session(self._world, session, ["payment_intent.latest_charge"])
+        return shapes.intent(self._world, self._intent(key), ["latest_charge"])
+
+    def _account_named(self, key: str) -> Account:
+        accounts = self._world.accounts.all()
+        account = self._world.accounts.get(key) if key else (accounts[0] if accounts else None)
+        if account is None:
+            raise Missing("No such account.")
+        return account
+
+
+def _metadata_from(value: object) -> dict[str, str]:
+    if isinstance(value, dict):
+        return {str(name): str(text) for name, text in value.items()}
+    pairs = [pair.partition("=") for pair in str(value or "").split(",") if pair.strip()]
+    if any(not equals for _, equals, _ in pairs):
+        raise BadRequest("metadata must be an object or the text key=value, key=value.")
+    return {name.strip(): text.strip() for name, _, text in pairs}
 
 
 def _masked(row: Account) -> Json:

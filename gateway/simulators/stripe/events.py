@@ -21,6 +21,10 @@ PROCESSOR = "stripe"
 FORGER = "whsec_somebody_elses_secret"
 OLD_SECONDS = 3600.0
 HELD_FOR_A_NAMED_ONE = 60.0
+AMOUNTS = (
+    *("amount", "amount_received", "amount_captured", "amount_capturable", "amount_refunded"),
+    *("amount_subtotal", "amount_total"),
+)
 
 
 class Messenger:
@@ -35,7 +39,7 @@ class Messenger:
         """The ids of the callbacks made; none where the account has no endpoint in this mode."""
         if not event.pending_webhooks:
             return []
-        fault = self._world.faults.take(
+        fault = self._world.take_fault(
             "callback", payment=event.subject, metadata=self._metadata(event), event=event.type
         )
         outgoing = self._outgoing(event, account, fault)
@@ -111,8 +115,8 @@ class Messenger:
                 self._world.events.save(event)
 
     def _metadata(self, event: Event) -> dict[str, str]:
-        intent = self._world.intents.get(event.subject)
-        return intent.metadata if intent else {}
+        row = self._world.sessions.get(event.subject) or self._world.intents.get(event.subject)
+        return row.metadata if row else {}
 
 
 def signature(body: bytes, secrets: list[str], at: int) -> str:
@@ -128,7 +132,7 @@ def bend(shape: Json, fault: Fault, world: World) -> Json:
     bent: Json = json.loads(json.dumps(shape))
     thing = bent["data"]["object"]
     if fault.kind == "wrong_amount":
-        for name in ("amount", "amount_received", "amount_captured", "amount_capturable", "amount_refunded"):
+        for name in AMOUNTS:
             if thing.get(name):
                 thing[name] = fault.amount if fault.amount is not None else thing[name] + 1
     elif fault.kind == "wrong_currency":
@@ -142,5 +146,5 @@ def bend(shape: Json, fault: Fault, world: World) -> Json:
         thing["metadata"] = {}
         for name in ("id", "payment_intent", "charge", "latest_charge"):
             if isinstance(thing.get(name), str):
-                thing[name] = world.new_id(thing[name].split("_")[0])
+                thing[name] = world.new_id(thing[name].rpartition("_")[0])
     return bent

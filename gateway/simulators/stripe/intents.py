@@ -7,22 +7,15 @@ Cash App Pay needs USD, an active capability and a `return_url` at confirmation;
 from __future__ import annotations
 
 from copy import copy
-from typing import Any
 from urllib.parse import urlsplit
 
-from gateway.simulators.stripe import outcomes, params, shapes
+from gateway.simulators.stripe import methods, outcomes, params, shapes
 from gateway.simulators.stripe.errors import ApiError, missing, unexpected_state
 from gateway.simulators.stripe.params import boolean, hash_of, integer, many, one_of, text
 from gateway.simulators.stripe.rows import PaymentIntent
 from gateway.simulators.stripe.world import Caller, World
 from gateway.simulators.wire import Json
 
-NO_TYPES_FROM = "2026-08-26.preview", "2026-09-30"
-ALLOWED_TYPES_FROM = "2026-07-29"
-KNOWN_TYPES = ("cashapp", "card")
-MINIMUM = {"usd": 50, "eur": 50, "gbp": 30, "inr": 50, "jpy": 50, "aed": 200, "uzs": 100}
-CURRENCIES = {*MINIMUM, "aud", "cad", "chf", "kzt", "try", "sgd", "kwd", "krw"}
-LARGEST = 99_999_999
 CANCELLABLE = {"requires_payment_method", "requires_confirmation", "requires_action", "requires_capture"}
 EDITABLE = {"requires_payment_method", "requires_confirmation", "requires_action"}
 
@@ -106,8 +99,8 @@ CANCEL: dict[str, params.Reader] = {
 def check_create(caller: Caller, wanted: Json) -> None:
     """What Stripe refuses before it starts, so that no idempotency key remembers it."""
     params.require(wanted, "amount", "currency")
-    _check_version(caller, wanted)
-    _check_amount(wanted["amount"], _currency(wanted["currency"]))
+    methods.check_version(caller, wanted)
+    methods.check_amount(wanted["amount"], methods.currency_of(wanted["currency"]))
     if not wanted.get("confirm"):
         for name in ("return_url", "off_session", "error_on_requires_action"):
             if wanted.get(name):
@@ -115,11 +108,11 @@ def check_create(caller: Caller, wanted: Json) -> None:
 
 
 def check_edit(caller: Caller, wanted: Json) -> None:
-    _check_version(caller, wanted)
+    methods.check_version(caller, wanted)
 
 
 def create(world: World, caller: Caller, wanted: Json, decline_code: str = "") -> Json:
-    currency = _currency(wanted["currency"])
+    currency = methods.currency_of(wanted["currency"])
     nonce = world.new_id("lab", 32).removeprefix("lab_")
     key = world.new_id("pi")
     intent = PaymentIntent(
@@ -138,7 +131,7 @@ def create(world: World, caller: Caller, wanted: Json, decline_code: str = "") -
         statement_descriptor=wanted.get("statement_descriptor"),
         metadata=params.merge_metadata({}, wanted.get("metadata")),
     )
-    intent.payment_method_types, intent.is_automatic = _types(caller, wanted, currency)
+    intent.payment_method_types, intent.is_automatic = methods.types_for(caller, wanted, currency)
     _attach_method(world, intent, wanted)
     if wanted.get("confirm"):
         _check_confirmable(intent, wanted)
@@ -167,16 +160,16 @@ def update(world: World, caller: Caller, intent: PaymentIntent, wanted: Json) ->
             param=sorted(moneyed)[0],
         )
     intent = copy(intent)  # a refusal below changes nothing
-    currency = _currency(wanted.get("currency", intent.currency))
+    currency = methods.currency_of(wanted.get("currency", intent.currency))
     amount = wanted.get("amount", intent.amount)
-    _check_amount(amount, currency)
+    methods.check_amount(amount, currency)
     if {"payment_method_types", "allowed_payment_method_types"} & set(wanted) or currency != intent.currency:
         wanted = (
             {"payment_method_types": intent.payment_method_types, **wanted}
             if not (intent.is_automatic or "allowed_payment_method_types" in wanted)
             else wanted
         )
-        intent.payment_method_types, intent.is_automatic = _types(caller, wanted, currency)
+        intent.payment_method_types, intent.is_automatic = methods.types_for(caller, wanted, currency)
     intent.amount, intent.currency = amount, currency
     for name in ("description", "receipt_email", "statement_descriptor", "capture_method"):
         if name in wanted:
@@ -206,7 +199,7 @@ def confirm(world: World, caller: Caller, intent: PaymentIntent, wanted: Json, d
         )
     intent = copy(intent)  # a refusal below changes nothing
     if {"payment_method_types", "allowed_payment_method_types"} & set(wanted):
-        intent.payment_method_types, intent.is_automatic = _types(caller, wanted, intent.currency)
+        intent.payment_method_types, intent.is_automatic = methods.types_for(caller, wanted, intent.currency)
     _attach_method(world, intent, wanted)
     _check_confirmable(intent, wanted)
     if "capture_method" in wanted:
@@ -234,6 +227,7 @@ def capture(world: World, intent: PaymentIntent, wanted: Json) -> Json:
         )
     charge = world.charge_of(intent)
     assert charge is not None
+    was = intent.status
     charge.is_captured, charge.amount_captured = True, amount
     intent.status, intent.amount_received, intent.amount_capturable = "succeeded", amount, 0
     if "metadata" in wanted:
@@ -242,10 +236,18 @@ def capture(world: World, intent: PaymentIntent, wanted: Json) -> Json:
     world.intents.save(intent)
     outcomes.tell_charge(world, charge, "captured")
     outcomes.tell(world, intent, "succeeded")
+    world.intent_hook(intent, was)
     return shapes.intent(world, intent, wanted.get("expand"))
 
 
 def cancel(world: World, intent: PaymentIntent, wanted: Json) -> Json:
+    session = world.sessions.get(intent.session)
+    if session is not None and session.status == "open":
+        raise ApiError(
+            "You cannot cancel this PaymentIntent because it was made by a Checkout Session that is still open; expire"
+            " the session instead.",
+            is_kept=True,
+        )
     if intent.status not in CANCELLABLE:
         raise unexpected_state(
             f"You cannot cancel this PaymentIntent because it has a status of {intent.status}. Only a PaymentIntent"
@@ -342,85 +344,3 @@ def _attach_method(world: World, intent: PaymentIntent, wanted: Json) -> None:
     intent.payment_method, intent.payment_method_type = world.new_id("pm"), kind
     if intent.status == "requires_payment_method":
         intent.status = "requires_confirmation"
-
-
-def _types(caller: Caller, wanted: Json, currency: str) -> tuple[list[str], bool]:
-    """The payment method types this payment may use, and whether Stripe chose them."""
-    usable = [
-        kind
-        for kind, capability in (("card", "card_payments"), ("cashapp", "cashapp_payments"))
-        if caller.account.capabilities.get(capability) == "active" and (kind != "cashapp" or currency == "usd")
-    ]
-    if "payment_method_types" in wanted:
-        asked = wanted["payment_method_types"]
-        for place, kind in enumerate(asked):
-            if (
-                kind not in KNOWN_TYPES
-                or caller.account.capabilities.get("card_payments" if kind == "card" else "cashapp_payments")
-                != "active"
-            ):
-                raise ApiError(
-                    f'The payment method type "{kind}" is invalid. Make sure that it is activated in your dashboard.',
-                    param="payment_method_types" if place == 0 else f"payment_method_types[{place}]",
-                )
-            if kind not in usable:
-                raise ApiError(
-                    f"The currency {currency} is not supported by the payment method type {kind}; it takes usd only.",
-                    code="payment_method_currency_mismatch",
-                    param="currency",
-                )
-        if not asked:
-            raise ApiError("payment_method_types must name at least one type.", param="payment_method_types")
-        return asked, False
-    allowed = wanted.get("allowed_payment_method_types")
-    left = [kind for kind in usable if allowed is None or kind in allowed]
-    if wanted.get("automatic_payment_methods", {}).get("allow_redirects") == "never":
-        left = [kind for kind in left if kind != "cashapp"]
-    if not left:
-        raise ApiError("No valid payment method types for this Payment Intent: check what your account has activated.")
-    return left, True
-
-
-def _check_version(caller: Caller, wanted: Json) -> None:
-    preview, endive = NO_TYPES_FROM
-    given = {"payment_method_types", "allowed_payment_method_types", "automatic_payment_methods"} & set(wanted)
-    if "payment_method_types" in given and (caller.version == preview or caller.version[:10] >= endive):
-        raise ApiError(
-            "payment_method_types is no longer supported in this API version; use allowed_payment_method_types.",
-            code="payment_method_types_no_longer_supported",
-            param="payment_method_types",
-        )
-    if "allowed_payment_method_types" in given and caller.version[:10] < ALLOWED_TYPES_FROM:
-        raise ApiError(
-            "Received unknown parameter: allowed_payment_method_types",
-            code="parameter_unknown",
-            param="allowed_payment_method_types",
-        )
-    if len(given) > 1:
-        raise ApiError(f"These exclude each other: {', '.join(sorted(given))}.", param=sorted(given)[0])
-
-
-def _currency(value: Any) -> str:
-    currency = str(value).lower()
-    if currency not in CURRENCIES:
-        raise ApiError(f"Invalid currency: {value}.", param="currency")
-    return currency
-
-
-def _check_amount(amount: int, currency: str) -> None:
-    if amount < 1:
-        raise ApiError(
-            "This value must be greater than or equal to 1.", code="parameter_invalid_integer", param="amount"
-        )
-    if amount < MINIMUM.get(currency, 1):
-        raise ApiError(
-            f"Amount must be at least {MINIMUM[currency]} in the smallest unit of {currency}.",
-            code="amount_too_small",
-            param="amount",
-        )
-    if amount > LARGEST:
-        raise ApiError(
-            f"Amount must be no more than {LARGEST} in the smallest unit of {currency}.",
-            code="amount_too_large",
-            param="amount",
-        )

@@ -1,4 +1,4 @@
-"""The operations of the simulated API: address, name and what each does. A new family of objects is added here."""
+"""The operations on payments, refunds, charges and events: address, name and what each does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.simulators.stripe import intents, outcomes, params, refunds, shapes
 from gateway.simulators.stripe.errors import ApiError, missing
 from gateway.simulators.stripe.rows import PaymentIntent
 from gateway.simulators.stripe.world import Caller, Owned, Telling, World
-from gateway.simulators.wire import Json, Router
+from gateway.simulators.wire import Json
 
 O = TypeVar("O", bound=Owned)  # noqa: E741
 CALLBACKS_FIRST_SECONDS = 5.0
@@ -38,14 +38,6 @@ class Call:
 
 
 Operation = Callable[[Call], Json]
-
-
-def build(world: World) -> Router[Operation]:
-    router: Router[Operation] = Router()
-    for family in (PaymentIntents(world), Refunds(world), Others(world)):
-        for method, path, name, operation in family.routes():
-            router.add(method, path, name, operation)
-    return router
 
 
 class PaymentIntents:

@@ -19,7 +19,12 @@ DECLINES = {
     "payment_intent_authentication_failure": "The buyer could not be authenticated.",
     "payment_intent_payment_attempt_expired": "The buyer did not approve the payment in time.",
     "card_declined": "The payment was declined.",
+    "expired_card": "Your card has expired.",
+    "incorrect_cvc": "Your card's security code is incorrect.",
+    "processing_error": "An error occurred while processing your card. Try again in a little bit.",
 }
+# Card refusals that are error codes of their own; every other word is the `decline_code` of `card_declined`.
+CARD_CODES = {"expired_card", "incorrect_cvc", "incorrect_number", "processing_error", "authentication_required"}
 FINAL = {"succeeded", "canceled"}
 
 
@@ -33,7 +38,7 @@ def tell(world: World, intent: PaymentIntent, what: str) -> None:
         shapes.intent(world, intent),
         account_id=intent.account,
         livemode=intent.livemode,
-        subject=intent.id,
+        subject=world.subject_of(intent.id),
     )
 
 
@@ -43,7 +48,7 @@ def tell_charge(world: World, charge: Charge, what: str, previous: Json | None =
         shapes.charge_shape(world, charge),
         account_id=charge.account,
         livemode=charge.livemode,
-        subject=charge.payment_intent,
+        subject=world.subject_of(charge.payment_intent),
         previous=previous,
     )
 
@@ -51,6 +56,7 @@ def tell_charge(world: World, charge: Charge, what: str, previous: Json | None =
 def approve(world: World, intent: PaymentIntent) -> PaymentIntent:
     """The buyer agrees: the money is taken, or held where the seller captures by hand."""
     _need(intent, "requires_action", "processing")
+    was = intent.status
     charge = _open_charge(world, intent)
     charge.status = "succeeded"
     intent.settles_at = None
@@ -65,12 +71,14 @@ def approve(world: World, intent: PaymentIntent) -> PaymentIntent:
     world.intents.save(intent)
     tell_charge(world, charge, "succeeded")
     tell(world, intent, "succeeded" if intent.status == "succeeded" else "amount_capturable_updated")
+    world.intent_hook(intent, was)
     return intent
 
 
 def delay(world: World, intent: PaymentIntent) -> PaymentIntent:
     """Neither yes nor no yet; it settles by itself after `settle_seconds`."""
     _need(intent, "requires_action")
+    was = intent.status
     charge = _open_charge(world, intent)
     charge.status = "pending"
     intent.status = "processing"
@@ -79,6 +87,7 @@ def delay(world: World, intent: PaymentIntent) -> PaymentIntent:
     world.intents.save(intent)
     tell_charge(world, charge, "pending")
     tell(world, intent, "processing")
+    world.intent_hook(intent, was)
     settle_later(world, intent)
     return intent
 
@@ -98,8 +107,13 @@ def settle_later(world: World, intent: PaymentIntent) -> None:
 def decline(world: World, intent: PaymentIntent, code: str = "") -> PaymentIntent:
     """This try fails; the payment goes back to wanting a payment method."""
     _need(intent, "requires_action", "processing", "requires_confirmation")
-    code = code or "payment_method_customer_decline"
-    message = DECLINES.get(code, "The payment failed.")
+    was = intent.status
+    is_card = intent.payment_method_type == "card"
+    code = code or ("generic_decline" if is_card else "payment_method_customer_decline")
+    decline_code = "generic_decline" if code == "card_declined" else ""
+    if is_card and code not in CARD_CODES and not decline_code:
+        code, decline_code = "card_declined", code
+    message = "Your card was declined." if is_card and decline_code else DECLINES.get(code, "The payment failed.")
     charge = world.charge_of(intent) if intent.status == "processing" else None
     intent.last_payment_error = {
         "code": code,
@@ -108,15 +122,15 @@ def decline(world: World, intent: PaymentIntent, code: str = "") -> PaymentInten
         "payment_method": {
             "id": intent.payment_method,
             "object": "payment_method",
-            "cashapp": {},
-            "type": "cashapp",
+            **({"card": {"brand": "visa", "last4": "0002"}} if is_card else {"cashapp": {}}),
+            "type": "card" if is_card else "cashapp",
             "livemode": intent.livemode,
             "metadata": {},
         },
-        "type": "card_error" if code == "card_declined" else "invalid_request_error",
+        "type": "card_error" if is_card or code == "card_declined" else "invalid_request_error",
     }
-    if code == "card_declined":
-        intent.last_payment_error["decline_code"] = "generic_decline"
+    if decline_code:
+        intent.last_payment_error["decline_code"] = decline_code
     intent.status = "requires_payment_method"
     intent.payment_method = None
     intent.settles_at = None
@@ -126,6 +140,7 @@ def decline(world: World, intent: PaymentIntent, code: str = "") -> PaymentInten
         world.charges.save(charge)
         tell_charge(world, charge, "failed")
     tell(world, intent, "payment_failed")
+    world.intent_hook(intent, was)
     return intent
 
 
@@ -184,10 +199,14 @@ def open_dispute(world: World, intent: PaymentIntent, reason: str = "fraudulent"
 
 
 def close_dispute(world: World, dispute: Dispute, outcome: str) -> Dispute:
+    """Won or lost; `under_review` is only the bank's reading of what the seller sent in."""
     if dispute.status in {"won", "lost"}:
         raise Impossible("This dispute is closed.")
     dispute.status = outcome
     world.disputes.save(dispute)
+    if outcome == "under_review":
+        tell_dispute(world, dispute, "updated")
+        return dispute
     tell_dispute(world, dispute, "closed")
     if outcome == "won":
         charge = world.charges.get(dispute.charge)
@@ -204,7 +223,7 @@ def tell_dispute(world: World, dispute: Dispute, what: str) -> None:
         shapes.dispute(dispute),
         account_id=dispute.account,
         livemode=dispute.livemode,
-        subject=dispute.payment_intent,
+        subject=world.subject_of(dispute.payment_intent),
     )
 
 
@@ -241,6 +260,13 @@ def _open_charge(world: World, intent: PaymentIntent) -> Charge:
         buyer_id=f"buyer_{seed[:20]}",
         cashtag="$labbuyer",
         transaction_id=f"txn_{seed[20:44]}",
+        method=intent.payment_method_type or "cashapp",
+        email=_email_of(world, intent),
     )
     intent.latest_charge = charge.id
     return charge
+
+
+def _email_of(world: World, intent: PaymentIntent) -> str:
+    session = world.sessions.get(intent.session)
+    return session.email if session else ""

@@ -7,7 +7,7 @@ from html import escape
 
 from gateway.simulators import pages
 from gateway.simulators.callbacks import Outgoing
-from gateway.simulators.stripe.rows import Account, LoggedRequest, PaymentIntent
+from gateway.simulators.stripe.rows import Account, CheckoutSession, LoggedRequest, PaymentIntent, PaymentLink
 from gateway.simulators.stripe.world import World
 from gateway.simulators.wire import Response
 
@@ -17,6 +17,9 @@ MEANING = {
     "requires_capture": "ok",
     "processing": "wait",
     "requires_action": "wait",
+    "open": "wait",
+    "complete": "ok",
+    "expired": "none",
     "canceled": "none",
     "delivered": "ok",
     "waiting": "wait",
@@ -27,7 +30,7 @@ MEANING = {
 }
 ACTS = {
     "requires_action": ["approve", "decline", "delay", "expire"],
-    "processing": ["settle", "decline"],
+    "processing": ["settle", "fail"],
     "requires_capture": ["expire"],
 }
 
@@ -43,6 +46,17 @@ def show(world: World) -> Response:
                 [_account(world, row) for row in world.accounts.all()],
                 "No account yet. Register one with POST /_lab/stripe/accounts.",
             )
+            + _section(
+                "Checkout Sessions",
+                [_session(world, row) for row in world.sessions.newest()[:SHOWN]],
+                "No session yet.",
+            )
+            + _section(
+                "Payment Links",
+                [_link(world, row) for row in world.links.newest()[:SHOWN]],
+                "No link yet. Make one below.",
+            )
+            + link_form(world)
             + _section("Payments", [_payment(world, row) for row in intents], "No payment yet.")
             + _section(
                 "Callbacks to the product",
@@ -64,16 +78,76 @@ def _section(title: str, items: list[str], empty: str) -> str:
 
 
 def _account(world: World, row: Account) -> str:
-    state = row.capabilities.get("cashapp_payments", "not requested")
-    other = "inactive" if state == "active" else "active"
     targets = " · ".join(f"{mode}: {escape(e['url'] or 'no endpoint')}" for mode, e in row.endpoints.items())
+    switches = "".join(
+        _capability(row, name, words) for name, words in (("cashapp_payments", "Cash App"), ("card_payments", "Cards"))
+    )
     return (
         f'<div class="row row--apart"><span class="row"><strong>{escape(row.name)}</strong> <span class="id">{row.id}'
-        f'</span></span><span class="row">{pages.badge("ok" if state == "active" else "bad", f"Cash App {state}")}'
-        + pages.button_form(
-            f"/_lab/stripe/accounts/{row.id}/capabilities", f"Make it {other}", {"cashapp_payments": other}
-        )
-        + f'</span></div><p class="note id">{targets or "no callback endpoint"}</p>'
+        f'</span></span><span class="row">{switches}</span></div>'
+        f'<p class="note id">{targets or "no callback endpoint"}</p>'
+    )
+
+
+def _capability(row: Account, name: str, words: str) -> str:
+    state = row.capabilities.get(name, "not requested")
+    other = "inactive" if state == "active" else "active"
+    return pages.badge("ok" if state == "active" else "bad", f"{words} {state}") + pages.button_form(
+        f"/_lab/stripe/accounts/{row.id}/capabilities", f"Make it {other}", {name: other}
+    )
+
+
+def link_form(world: World) -> str:
+    """A small form as in the dashboard; the link it makes is shown on this page."""
+    accounts = world.accounts.all()
+    options = "".join(f'<option value="{escape(row.id)}">{escape(row.name)}</option>' for row in accounts)
+    if not accounts:
+        return ""
+    return (
+        '<section class="sheet"><h2>Make a Payment Link</h2><p class="note">A sale that begins at Stripe: whoever'
+        " opens the link pays there, and the product hears of it afterwards.</p>"
+        '<form method="post" action="/_lab/stripe/links" class="fields">'
+        f'<label>Account <select name="account">{options}</select></label>'
+        '<label>What is sold <input name="name" value="Premium Credits" maxlength="250" required></label>'
+        '<label>Amount in minor units <input name="amount" value="2500" inputmode="numeric" required></label>'
+        '<label>Currency <input name="currency" value="usd" maxlength="3" required></label>'
+        '<label>Metadata <input name="metadata" placeholder="key=value, key=value"></label>'
+        "<label>&nbsp;<button>Make the link</button></label></form></section>"
+    )
+
+
+def _link(world: World, row: PaymentLink) -> str:
+    sold = ", ".join(str(line["name"]) for line in row.lines)
+    visits = sum(1 for session in world.sessions.all() if session.payment_link == row.id)
+    url = f"{world.base_url}/buy/{row.slug}"
+    return (
+        '<div class="row row--apart"><span class="row">'
+        f'<span class="num">{escape(pages.money(row.amount, row.currency))}</span>'
+        f" {pages.badge('ok' if row.is_active else 'none', 'active' if row.is_active else 'inactive')}</span>"
+        f'{pages.clock(row.created)}</div><p class="id">{row.id}</p>'
+        f'<p class="note">{escape(sold)} · visits: {visits}</p>'
+        f'<div class="row"><a href="{escape(url)}">{escape(url)}</a></div>'
+    )
+
+
+def _session(world: World, row: CheckoutSession) -> str:
+    base = f"/_lab/stripe/payments/{row.id}"
+    acts = []
+    if row.status == "open":
+        acts = [f'<a href="/stripe/c/pay/{row.id}">Buyer’s page</a>'] + [
+            pages.button_form(f"{base}/act", name.capitalize(), {"outcome": name})
+            for name in ("approve", "decline", "delay", "expire")
+        ]
+    sold = ", ".join(str(line["name"]) for line in row.lines)
+    notes = [sold, f"{row.payment_status}", row.payment_intent or "no PaymentIntent yet"]
+    if row.payment_link:
+        notes.append(f"by {row.payment_link}")
+    return (
+        '<div class="row row--apart"><span class="row">'
+        f'<span class="num">{escape(pages.money(row.amount, row.currency))}</span>'
+        f" {pages.badge(MEANING.get(row.status, 'info'), row.status)}</span>{pages.clock(row.created)}</div>"
+        f'<p class="id">{row.id}</p><p class="note">{escape(" · ".join(notes))}</p>'
+        + (f'<div class="row">{"".join(acts)}</div>' if acts else "")
     )
 
 
@@ -82,13 +156,14 @@ def _payment(world: World, row: PaymentIntent) -> str:
     base = f"/_lab/stripe/payments/{row.id}"
     acts = [pages.button_form(f"{base}/act", name.capitalize(), {"outcome": name}) for name in ACTS.get(row.status, [])]
     notes = []
-    if row.status == "requires_action":
+    if row.status == "requires_action" and not row.session:
         acts.insert(0, f'<a href="/stripe/cashapp/instructions/{row.nonce}">Buyer’s page</a>')
     if row.status == "succeeded" and charge is not None:
         if charge.amount_refunded:
             notes.append(f"{pages.money(charge.amount_refunded, row.currency)} refunded")
         if charge.is_disputed:
             notes.append("disputed")
+            acts += _dispute_acts(world, row)
         elif charge.amount_refunded < charge.amount_captured:
             acts += [
                 pages.button_form(f"{base}/refund", "Refund from the dashboard", {}),
@@ -104,6 +179,16 @@ def _payment(world: World, row: PaymentIntent) -> str:
         f'<p class="id">{row.id}</p><p class="note">{escape(row.description or "")}</p>{note}'
         + (f'<div class="row">{"".join(acts)}</div>' if acts else "")
     )
+
+
+def _dispute_acts(world: World, row: PaymentIntent) -> list[str]:
+    """The bank's decision, while there is none."""
+    return [
+        pages.button_form(f"/_lab/stripe/disputes/{dispute.id}/act", words, {"outcome": outcome})
+        for dispute in world.disputes.all()
+        if dispute.payment_intent == row.id and dispute.status not in {"won", "lost"}
+        for outcome, words in (("won", "The seller wins"), ("lost", "The buyer wins"))
+    ]
 
 
 def _callback(row: Outgoing) -> str:

@@ -98,6 +98,7 @@ def make(
         currency=charge.currency,
         reason=reason,
         metadata=dict(metadata or {}),
+        method=charge.method,
     )
     if then:
         row.status, row.pending_reason, row.settles_to = "pending", "processing", then
@@ -168,7 +169,7 @@ def tell(world: World, row: Refund, what: str, previous: Json | None = None) -> 
             shapes.refund(row),
             account_id=row.account,
             livemode=row.livemode,
-            subject=row.payment_intent,
+            subject=world.subject_of(row.payment_intent),
             previous=previous,
         )
 

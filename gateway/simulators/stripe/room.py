@@ -8,9 +8,10 @@ from gateway.simulators.callbacks import Callbacks
 from gateway.simulators.config import Settings
 from gateway.simulators.faults import Faults
 from gateway.simulators.journal import Journal
-from gateway.simulators.stripe import outcomes, refunds
+from gateway.simulators.stripe import outcomes, refunds, sessions
 from gateway.simulators.stripe.api import Api
 from gateway.simulators.stripe.buyer import BuyerPages
+from gateway.simulators.stripe.checkout_page import CheckoutPages
 from gateway.simulators.stripe.control import Control
 from gateway.simulators.stripe.events import Messenger
 from gateway.simulators.stripe.world import World
@@ -30,8 +31,10 @@ class StripeRoom:
         stopped: threading.Event,
     ) -> None:
         self.world = World(journal=journal, settings=settings, timers=timers, faults=faults, callbacks=callbacks)
+        self.world.intent_hook = lambda intent, was: sessions.follow(self.world, intent, was)
         self._api = Api(self.world, stopped)
         self._buyer = BuyerPages(self.world)
+        self._checkout = CheckoutPages(self.world)
         self._control = Control(self.world, Messenger(self.world))
 
     def start(self, base_url: str) -> None:
@@ -39,6 +42,9 @@ class StripeRoom:
         for intent in self.world.intents.all():
             if intent.status == "processing":
                 outcomes.settle_later(self.world, intent)
+        for session in self.world.sessions.all():
+            if session.status == "open":
+                sessions.expire_later(self.world, session)
         for refund in self.world.refunds.all():
             if refund.status == "pending":
                 refunds.settle_later(self.world, refund)
@@ -51,7 +57,7 @@ class StripeRoom:
             return self._api.handle(request)
         if request.path == "/elsewhere":
             return text_response("This is not the API you were looking for.", 404)
-        return self._buyer.handle(request)
+        return self._checkout.handle(request) or self._buyer.handle(request)
 
     def control(self, request: Request) -> Response | None:
         return self._control.handle(request)

@@ -59,6 +59,54 @@ class PaymentIntent:
     qr_expires_at: int = 0
     qr_number: int = 0
     settles_at: float | None = None
+    session: str = ""  # the Checkout Session that made it
+
+
+@dataclass(slots=True)
+class CheckoutSession:
+    """`lines` are {name, description, unit_amount, quantity}; `intent_data` is what its PaymentIntent will get."""
+
+    id: str
+    account: str
+    livemode: bool
+    created: int
+    amount: int
+    currency: str
+    expires_at: int
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    payment_method_types: list[str] = field(default_factory=list)
+    success_url: str = ""
+    cancel_url: str | None = None
+    client_reference_id: str | None = None
+    customer_email: str | None = None
+    prefilled_email: str = ""
+    email: str = ""  # as the buyer left it
+    locale: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    intent_data: dict[str, Any] = field(default_factory=dict)
+    status: str = "open"
+    payment_status: str = "unpaid"
+    payment_intent: str | None = None
+    payment_link: str | None = None
+
+
+@dataclass(slots=True)
+class PaymentLink:
+    """`url` ends in `slug`. Its metadata goes into each session, `intent_data` into each PaymentIntent."""
+
+    id: str
+    account: str
+    livemode: bool
+    created: int
+    slug: str
+    amount: int
+    currency: str
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    payment_method_types: list[str] = field(default_factory=list)
+    metadata: dict[str, str] = field(default_factory=dict)
+    intent_data: dict[str, Any] = field(default_factory=dict)
+    is_active: bool = True
+    redirect_url: str = ""
 
 
 @dataclass(slots=True)
@@ -84,6 +132,8 @@ class Charge:
     buyer_id: str = ""
     cashtag: str = ""
     transaction_id: str = ""
+    method: str = "cashapp"
+    email: str = ""
 
 
 @dataclass(slots=True)
@@ -97,6 +147,7 @@ class Refund:
     amount: int
     currency: str
     status: str = "succeeded"
+    method: str = "cashapp"
     reason: str | None = None
     failure_reason: str | None = None
     pending_reason: str | None = None

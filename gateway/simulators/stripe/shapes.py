@@ -40,7 +40,7 @@ def intent(world: World, row: PaymentIntent, expand: list[str] | None = None) ->
         "on_behalf_of": None,
         "payment_method": row.payment_method,
         "payment_method_configuration_details": None,
-        "payment_method_options": {"cashapp": {}} if "cashapp" in row.payment_method_types else {},
+        "payment_method_options": {kind: {} for kind in row.payment_method_types},
         "payment_method_types": row.payment_method_types,
         "processing": None,
         "receipt_email": row.receipt_email,
@@ -88,7 +88,7 @@ def charge_shape(world: World, row: Charge) -> Json:
         "application": None,
         "application_fee": None,
         "balance_transaction": f"txn_{row.id[3:]}" if row.is_captured and row.status == "succeeded" else None,
-        "billing_details": {"address": None, "email": None, "name": None, "phone": None, "tax_id": None},
+        "billing_details": {"address": None, "email": row.email or None, "name": None, "phone": None, "tax_id": None},
         "calculated_statement_descriptor": None,
         "captured": row.is_captured,
         "created": row.created,
@@ -112,10 +112,7 @@ def charge_shape(world: World, row: Charge) -> Json:
         "paid": row.status == "succeeded",
         "payment_intent": row.payment_intent,
         "payment_method": row.payment_method,
-        "payment_method_details": {
-            "cashapp": {"buyer_id": row.buyer_id, "cashtag": row.cashtag, "transaction_id": row.transaction_id},
-            "type": "cashapp",
-        },
+        "payment_method_details": _method_details(row),
         "receipt_email": row.receipt_email,
         "receipt_number": None,
         "receipt_url": f"{world.base_url}/receipts/{row.id}" if row.status == "succeeded" else None,
@@ -128,6 +125,16 @@ def charge_shape(world: World, row: Charge) -> Json:
     }
 
 
+def _method_details(row: Charge) -> Json:
+    if row.method == "card":
+        card = {"brand": "visa", "country": "US", "exp_month": 12, "exp_year": 2034, "funding": "credit"}
+        return {"card": {**card, "last4": "4242", "network": "visa", "wallet": None}, "type": "card"}
+    return {
+        "cashapp": {"buyer_id": row.buyer_id, "cashtag": row.cashtag, "transaction_id": row.transaction_id},
+        "type": "cashapp",
+    }
+
+
 def refund(row: Refund) -> Json:
     shape: Json = {
         "id": row.id,
@@ -137,7 +144,7 @@ def refund(row: Refund) -> Json:
         "charge": row.charge,
         "created": row.created,
         "currency": row.currency,
-        "destination_details": {"cashapp": {}, "type": "cashapp"},
+        "destination_details": {row.method: {}, "type": row.method},
         "metadata": row.metadata,
         "payment_intent": row.payment_intent,
         "reason": row.reason,

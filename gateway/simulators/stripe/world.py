@@ -17,18 +17,20 @@ from typing import Any, Protocol, TypeVar
 
 from gateway.simulators.callbacks import Callbacks
 from gateway.simulators.config import Settings
-from gateway.simulators.faults import Faults
+from gateway.simulators.faults import Fault, Faults
 from gateway.simulators.journal import Journal, Table
 from gateway.simulators.stripe.errors import missing
 from gateway.simulators.stripe.rows import (
     Account,
     Charge,
+    CheckoutSession,
     Dispute,
     Endpoint,
     Event,
     KeptAnswer,
     LoggedRequest,
     PaymentIntent,
+    PaymentLink,
     Refund,
 )
 from gateway.simulators.timers import Timers
@@ -101,6 +103,8 @@ class World:
         self.telling = Telling()
         self.accounts: Table[Account] = Table(journal, "stripe.account", Account)
         self.intents: Table[PaymentIntent] = Table(journal, "stripe.payment_intent", PaymentIntent)
+        self.sessions: Table[CheckoutSession] = Table(journal, "stripe.checkout_session", CheckoutSession)
+        self.links: Table[PaymentLink] = Table(journal, "stripe.payment_link", PaymentLink)
         self.charges: Table[Charge] = Table(journal, "stripe.charge", Charge)
         self.refunds: Table[Refund] = Table(journal, "stripe.refund", Refund)
         self.disputes: Table[Dispute] = Table(journal, "stripe.dispute", Dispute)
@@ -110,6 +114,8 @@ class World:
         self._accounts_by_key = {key: account.id for account in self.accounts.all() for key in account.keys}
         self._intents_by_nonce = {intent.nonce: intent.id for intent in self.intents.all()}
         self.emit_hook: Callable[[Event, Account], list[str]] = lambda event, account: []
+        # Called with a PaymentIntent that moved, and with the status it had: its session follows.
+        self.intent_hook: Callable[[PaymentIntent, str], None] = lambda intent, was: None
 
     # ids and time
 
@@ -186,6 +192,27 @@ class World:
     def charge_of(self, intent: PaymentIntent) -> Charge | None:
         return self.charges.get(intent.latest_charge or "")
 
+    def intent_named(self, key: str) -> PaymentIntent | None:
+        """By its own id, or by that of the session which made it."""
+        session = self.sessions.get(key)
+        return self.intents.get((session.payment_intent or "") if session else key)
+
+    def subject_of(self, key: str) -> str:
+        """What a payment is called in events' order and in faults: its session where it has one."""
+        intent = self.intents.get(key)
+        return (intent.session or intent.id) if intent else key
+
+    def take_fault(
+        self, side: str, *, payment: str, metadata: dict[str, str], operation: str = "", event: str = ""
+    ) -> Fault | None:
+        """A fault may name a session's payment by either of its ids."""
+        named = {"metadata": metadata, "operation": operation, "event": event}
+        fault = self.faults.take(side, payment=payment, **named)  # type: ignore[arg-type]
+        session = self.sessions.get(payment)
+        if fault is None and session is not None and session.payment_intent:
+            fault = self.faults.take(side, payment=session.payment_intent, **named)  # type: ignore[arg-type]
+        return fault
+
     # events
 
     @contextmanager
@@ -231,7 +258,7 @@ class World:
 
     def clear(self, *, with_accounts: bool = False) -> None:
         with self.lock:
-            for money in (self.intents, self.charges, self.refunds, self.disputes):
+            for money in (self.intents, self.sessions, self.links, self.charges, self.refunds, self.disputes):
                 money.clear()
             for memory in (self.events, self.kept, self.requests):
                 memory.clear()

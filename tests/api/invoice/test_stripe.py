@@ -30,7 +30,7 @@ def paid(api, client, lab, **more):
     payment = Payment.objects.get(order_id=invoice["id"])
     lab.act(payment.processor_ref, "approve")
     event = next(
-        event for event in lab.events("payment_intent.succeeded")
+        event for event in lab.events("checkout.session.completed")
         if event["data"]["object"]["id"] == payment.processor_ref
     )  # fmt: skip
     assert callback(client, event).status_code == 200
@@ -40,7 +40,8 @@ def paid(api, client, lab, **more):
 def test_an_invoice_is_opened_at_stripe_paid_and_refunded_in_parts(api, client, lab, business):
     invoice = paid(api, client, lab)
     assert (invoice["status"], invoice["currency"], invoice["amount"]) == ("paid", "USD", 10_000)
-    assert invoice["providerUuid"] == lab.payments()[0]["id"]
+    payment = Payment.objects.get()
+    assert invoice["providerUuid"] == payment.processor_ref and payment.capture_ref == lab.payments()[0]["id"]
 
     first = api("POST", "/api/refunds", {"invoiceId": invoice["id"], "amount": 3_333, "reason": "one item"})
     assert (first["amount"], first["reason"], first["invoiceId"]) == (3_333, "one item", invoice["id"])
@@ -84,7 +85,7 @@ def test_a_header_alone_names_a_refund_even_when_its_first_answer_was_lost(api, 
 
 def test_a_refund_that_stripe_refuses_is_told_in_its_words_and_gives_its_amount_free(api, client, lab, business):
     invoice = paid(api, client, lab)
-    Payment.objects.update(processor_ref="pi_nobody_knows")
+    Payment.objects.update(capture_ref="pi_nobody_knows")
     refused = api("POST", "/api/refunds", {"invoiceId": invoice["id"]}, expect=400)
     assert refused["message"] == "NOT_REFUNDABLE"
     assert refused["data"]["refund"]["status"] == "failed"
@@ -103,7 +104,7 @@ def test_lines_that_do_not_add_up_to_the_refund_or_the_rest_are_refused(api, cli
 
 
 def test_a_processor_that_cannot_be_reached_is_502_nothing_is_told_and_a_retry_opens_it(api, client, lab, business):
-    lab.fault("503", times=9, match={"operation": "payment_intents.create"})
+    lab.fault("503", times=9, match={"operation": "checkout.sessions.create"})
     headers = {"Idempotency-Key": "k"}
     answer = send(client, "POST", "/api/invoices", dollars(), **headers)
     if answer.status_code == 200:  # no clear answer came: the invoice stands and is asked about
@@ -115,7 +116,7 @@ def test_a_processor_that_cannot_be_reached_is_502_nothing_is_told_and_a_retry_o
 
 
 def test_a_misconfigured_account_is_502_unheard_and_the_retry_is_the_same_invoice(api, client, lab, business):
-    lab.fault("429", times=20, match={"operation": "payment_intents.create"})
+    lab.fault("429", times=20, match={"operation": "checkout.sessions.create"})
     headers = {"Idempotency-Key": "k"}
     first = send(client, "POST", "/api/invoices", dollars(), **headers)
     assert (first.status_code, first.json()["message"]) == (502, "UPSTREAM_ERROR"), first.content
