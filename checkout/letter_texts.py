@@ -173,10 +173,14 @@ def _what_is_left(order: Order, refund: Refund, before: int, lang: str) -> list[
     in_all = display.money(Money(before, order.currency), lang)
     left = display.money(Money(max(0, order.amount_minor - before), order.currency), lang)
     return [
-        Fact(_("Paid"), display.money(order.money, lang)),
+        Fact(_("Paid"), display.money(order.money, lang), note=_when(order, lang)),
         Fact(_("Returned in all"), in_all if before != refund.amount_minor else ""),
         Fact(_("Left after returns"), left),
     ]
+
+
+def _when(order: Order, lang: str) -> str:
+    return display.moment(order.paid_at, lang, order.currency) if order.paid_at else ""
 
 
 def _seller(order: Order) -> str:

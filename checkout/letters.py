@@ -102,6 +102,13 @@ def is_address(text: str) -> bool:
     return text.isprintable()
 
 
+def remember_language(order: Order, lang: str) -> None:
+    """What the checkout spoke when the buyer pressed Pay, where the order's caller did not say."""
+    if not order.lang and lang in SPOKEN:
+        order.lang = lang
+        Order.objects.filter(pk=order.pk, lang="").update(lang=lang)
+
+
 def language_of(order: Order) -> str:
     return order.lang if order.lang in SPOKEN else "en"
 

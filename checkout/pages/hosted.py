@@ -18,7 +18,7 @@ from django.utils import timezone, translation
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from checkout import orders, payments, ratelimit, returns
+from checkout import letters, orders, payments, ratelimit, returns
 from checkout.errors import (
     AlreadyPaid,
     MethodNotAvailable,
@@ -149,6 +149,7 @@ def pay(request: HttpRequest, order: Order) -> HttpResponse:
     now = timezone.now()
     try:
         ratelimit.count(f"pay {order.pk}", per_minute=TRIES_PER_MINUTE, now=now)
+        letters.remember_language(order, language_of(request, order))
         payment = payments.start_payment(
             order_id=order.pk,
             processor=request.POST.get("processor", ""),
@@ -215,9 +216,9 @@ def page_of(
         order.refresh_from_db()  # what the button started may have moved it
     look = look_at(order, now=now)
     ask_soon(look)
-    cookie = f"lang_{order.token[-8:]}"
+    cookie = _language_cookie(order)
     path = reverse("checkout:order", args=[order.token])
-    lang = language.chosen(request, cookie=cookie, wanted=order.lang)
+    lang = language_of(request, order)
     with translation.override(lang):
         sheet = sheet_of(
             look, request=request, notice=notice, pressed=request.POST.get("processor", ""), lang=lang, now=now
@@ -234,6 +235,14 @@ def page_of(
     language.remember(request, response, cookie=cookie, path=path)
     way_back.remember(request, response, order)
     return response
+
+
+def language_of(request: HttpRequest, order: Order) -> str:
+    return language.chosen(request, cookie=_language_cookie(order), wanted=order.lang)
+
+
+def _language_cookie(order: Order) -> str:
+    return f"lang_{order.token[-8:]}"
 
 
 def ask_soon(look: Look) -> None:

@@ -212,6 +212,17 @@ def test_a_letter_speaks_the_language_of_its_order(lang, subject, said, client, 
     assert f'<html lang="{lang or "en"}">' in html(message)
 
 
+@pytest.mark.parametrize(("wanted", "said"), [("", "uz"), ("ru", "ru")], ids=["not said", "said by the caller"])
+def test_where_the_caller_named_no_language_it_is_the_one_the_buyer_paid_in(wanted, said, lab, client):
+    order = builders.make_order(builders.make_provider(), payer_email=PAYER, lang=wanted)
+    pressed = client.post(
+        f"/checkout/o/{order.token}/pay", {"processor": "stripe"}, headers={"Accept-Language": "uz,en;q=0.5"}
+    )
+    assert pressed.status_code == 303
+    builders.approve(lab, client, order.payments.get())
+    assert order.letters.get().lang == said
+
+
 def test_every_line_of_an_invoice_is_in_its_letter(client, processors, mail_server):  # noqa: F811
     order = invoices.paid_by_payme(client, processors)
     Order.objects.filter(pk=order.pk).update(payer_email=PAYER)

@@ -235,8 +235,8 @@ def mailing_environment(child_environment, mail_server):  # noqa: F811
 def test_a_worker_killed_after_the_server_took_the_letter_sends_it_at_most_twice(
     letter,
     mailing_environment,
-    mail_server,
-    spawn,  # noqa: F811
+    mail_server,  # noqa: F811
+    spawn,
 ):
     code = "import django; django.setup(); from checkout import mailing; print(mailing.send_due(), flush=True)"
     mail_server.silent.add("end")  # the letter is in; the yes does not come back
@@ -257,9 +257,9 @@ def test_webhooks_leave_while_the_mail_server_hangs(
     lab,
     client,
     mailing_environment,
-    mail_server,
+    mail_server,  # noqa: F811
     worker,
-    httpserver,  # noqa: F811
+    httpserver,
 ):
     """One process, one worker: the letters' thread hangs in it for 15 seconds, webhooks do not notice."""
     httpserver.expect_request("/hooks").respond_with_data("ok")
