@@ -6,6 +6,7 @@ LAB_CLICK_ACCOUNTS   JSON list of {"serviceId", "merchantId", "secretKey", "merc
 LAB_MULTICARD_ACCOUNTS  JSON list of {"applicationId", "secret", "storeId", "webhook_url"?, "takes_parts"?, …}
 LAB_UZUM_ACCOUNTS    JSON list of {"serviceId", "login", "password", "callback_url", "name"?}
 LAB_RAZORPAY_ACCOUNTS  JSON list of {"keyId", "keySecret", "webhookSecret"?, "webhook_url"?, "name"?, …}
+LAB_SECURE_PROCESSOR_ACCOUNTS  JSON list of {"shopId", "secretKey", "privateKey"?, "webhook_url"?, "name"?, …}
 LAB_INBOX_SECRETS    JSON object: inbox name → list of signing secrets
 LAB_MAIL_DIR         the folder where the product leaves its e-mails, shown at /mail/
 """
@@ -25,7 +26,7 @@ from gateway.simulators.config import Settings, read_ladder
 from gateway.simulators.server import serve
 from gateway.simulators.wire import BadRequest
 
-PROCESSORS = ("stripe", "payme", "click", "multicard", "uzum", "razorpay")
+PROCESSORS = ("stripe", "payme", "click", "multicard", "uzum", "razorpay", "secure_processor")
 
 
 def main() -> int:

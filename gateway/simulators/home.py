@@ -33,6 +33,10 @@ def show(base_url: str, inboxes: list[str]) -> Response:
         '<section class="sheet"><h2>Razorpay</h2><p>Orders, checkout.js and the hosted form, refunds, disputes.</p>'
         f'<p class="note">API base: <code>{escape(base_url)}/razorpay</code></p>'
         '<a class="button button--quiet" href="/_lab/razorpay/">Orders, payments, calls</a></section>'
+        '<section class="sheet"><h2>Secure Processor</h2><p>Tokens with a page and a widget, holds, refunds,'
+        " callbacks signed twice.</p>"
+        f'<p class="note">API base: <code>{escape(base_url)}/secure_processor</code></p>'
+        '<a class="button button--quiet" href="/_lab/secure_processor/">Checkouts, transactions, calls</a></section>'
         '<section class="sheet"><h2>Faults to order</h2><p>Late, doubled, forged or lost callbacks, timeouts,'
         " refusals, races: once, or for one payment only.</p>"
         '<a class="button button--quiet" href="/_lab/">Order a fault</a></section>'

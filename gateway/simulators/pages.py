@@ -41,6 +41,7 @@ def page(
         ("/_lab/multicard/", "Multicard"),
         ("/_lab/uzum/", "Uzum"),
         ("/_lab/razorpay/", "Razorpay"),
+        ("/_lab/secure_processor/", "Secure Processor"),
         ("/inbox/demo", "Inbox"),
         ("/mail/", "E-mails"),
     ]

@@ -31,6 +31,7 @@ from gateway.simulators.journal import Journal
 from gateway.simulators.multicard.room import MulticardRoom
 from gateway.simulators.payme.room import PaymeRoom
 from gateway.simulators.razorpay.room import RazorpayRoom
+from gateway.simulators.secure_processor.room import SecureProcessorRoom
 from gateway.simulators.stripe.room import StripeRoom
 from gateway.simulators.timers import Timers
 from gateway.simulators.uzum.room import UzumRoom
@@ -97,6 +98,14 @@ class Lab:
                 stopped=self.stopped,
             ),
             "razorpay": RazorpayRoom(
+                journal=self.journal,
+                settings=self.settings,
+                timers=self.timers,
+                faults=self.faults,
+                callbacks=self.callbacks,
+                stopped=self.stopped,
+            ),
+            "secure_processor": SecureProcessorRoom(
                 journal=self.journal,
                 settings=self.settings,
                 timers=self.timers,
