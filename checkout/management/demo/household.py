@@ -37,6 +37,7 @@ _FOREIGN = (
 _NOTES = {  # what var/demo.env says above a variable
     "PROVIDER_API_KEY": "The Provider API: the key of the provider Marketplace, and what it sells.",
     "SERVICE_API_KEY": "The Invoice API: the service key, which may act for every source.",
+    "MERCHANT_SECRET": "The Merchant-secret API: starts payments of Marketplace, and nothing else.",
     "WEBHOOK_SIGNING_SECRET": "Verifies webhooks to sources without a signing secret of their own; not Marketplace's.",
     "PROVIDER_SIGNING_SECRET": "Verifies Marketplace's webhooks, those to the inbox among them.",
     "ADMIN_USERNAME": "The back office. Each recovery code stands in for the second factor once.",

@@ -69,6 +69,7 @@ def seed() -> Seeded:
         "SERVICE_ID": str(service.pk),
         "SERVICE_SLUG": service.slug,
         "SERVICE_API_KEY": settings.SERVICE_API_KEYS["test"],
+        "MERCHANT_SECRET": _merchant_secret(provider, kept),
         "WEBHOOK_SIGNING_SECRET": settings.WEBHOOK_SIGNING_SECRET,
         "PROVIDER_SIGNING_SECRET": signing_secret,
         "ADMIN_USERNAME": kept["ADMIN_USERNAME"],
@@ -113,7 +114,20 @@ def _api_key(provider: Provider, kept: dict[str, str]) -> str:
     if text and ApiKey.objects.filter(digest=keys.digest_of(text)).exists():
         return text
     _key, text = keys.issue_key(provider=provider, mode=Mode.TEST, name="Demo", now=timezone.now())
-    household.keep(kept | {"PROVIDER_API_KEY": text})
+    kept["PROVIDER_API_KEY"] = text  # kept whole: the next secret is written beside it
+    household.keep(kept)
+    return text
+
+
+def _merchant_secret(provider: Provider, kept: dict[str, str]) -> str:
+    """Of the same provider; kept as its key is."""
+    text = kept.get("MERCHANT_SECRET", "")
+    if text and ApiKey.objects.filter(digest=keys.digest_of(text)).exists():
+        return text
+    kind = ApiKey.Kind.MERCHANT_SECRET
+    _key, text = keys.issue_key(provider=provider, mode=Mode.TEST, kind=kind, name="Demo", now=timezone.now())
+    kept["MERCHANT_SECRET"] = text
+    household.keep(kept)
     return text
 
 
