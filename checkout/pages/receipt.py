@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from checkout import display, receipts, sellers, wording
+from checkout import display, notifications, receipts, sellers, wording
 from checkout.bought import Line, all_lines, what_of
 from checkout.models import Order
 from checkout.pages import language, site
@@ -77,6 +77,7 @@ class Paper:
     fiscal_refund_url: str = ""
     fiscal_qr: SafeString | None = None
     support_email: str = ""
+    address: str = ""  # for paper, which has no address bar
     story_url: str = ""
 
 
@@ -121,6 +122,7 @@ def paper_of(receipt: receipts.Receipt, lang: str, *, carried: str = "") -> Pape
         fiscal_refund_url=receipt.fiscal_refund_url,
         fiscal_qr=qr_svg(fiscal) if 0 < len(fiscal) <= LONGEST_IN_A_CODE else None,
         support_email=settings.SUPPORT_EMAIL,
+        address=notifications.receipt_url(order),
         story_url=reverse("checkout:receipt-story", args=[order.receipt_code]) + carried,
     )
 

@@ -132,6 +132,12 @@ def test_a_receipt_is_kept_told_on_and_found_by_nobody(receipt, client, processo
     assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", page)
 
 
+def test_on_paper_a_receipt_names_its_own_address(receipt, client, processors, settings):
+    order = invoices.paid_by_payme(client, processors)
+    page = receipt(order, "?lang=uz").content.decode()
+    assert f'<p class="on-paper">{notifications.receipt_url(order)}<br>{settings.SUPPORT_EMAIL}</p>' in page
+
+
 def test_a_receipt_changes_nothing_and_takes_no_post(receipt, client, processors):
     order = invoices.paid_by_payme(client, processors)
     before = order.last_sequence
