@@ -67,12 +67,9 @@ def _objection(order: Order, processor: Processor, method: Method) -> str:
     """Why this amount cannot be taken this way, in words for the caller; "" where it can."""
     taken = method.currencies or processor.capabilities.currencies
     if taken and order.currency not in taken:
-        is_short = len(taken) <= LISTED_CURRENCIES
-        return (
-            f"{method.name} takes {', '.join(sorted(taken))} only"
-            if is_short
-            else (f"{method.name} takes no {order.currency}")
-        )
+        if len(taken) > LISTED_CURRENCIES:
+            return f"{method.name} takes no {order.currency}"
+        return f"{method.name} takes {', '.join(sorted(taken))} only"
     return processor.check_money(order.money) or method.check_money(order.money)
 
 
