@@ -8,11 +8,12 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.text import capfirst
 
 from checkout import letters
 from checkout.errors import CheckoutError
@@ -46,7 +47,7 @@ class LettersNeedingAttention(admin.SimpleListFilter):
 @admin.register(Letter)
 class LetterAdmin(ReadOnlyAdmin):
     section = "E-mails to payers"
-    list_display = ["made", "state_shown", "what", "to_shown", "order_shown", "attempts", "trouble"]
+    list_display = ["made", "state_shown", "what", "to_shown", "order_shown"]
     list_display_links = None
     list_filter = [LettersNeedingAttention, "state", "kind", "order__mode", "created_at"]
     list_select_related = ["order"]
@@ -60,12 +61,16 @@ class LetterAdmin(ReadOnlyAdmin):
 
     @admin.display(description="State", ordering="state")
     def state_shown(self, letter: Letter) -> str:
-        return badge_of(letter)
+        said = said_of(letter)
+        if not letter.may_see_address:  # type: ignore[attr-defined]
+            said = said.replace(letter.to, letters.masked(letter.to))  # servers repeat it
+        answer = format_html('<span class="cut quiet" title="{0}">{0}</span>', said)
+        return format_html("{}{}", badge_of(letter), answer if said else "")
 
     @admin.display(description="What")
     def what(self, letter: Letter) -> str:
         mode = backoffice.mode_badge("test") if letter.order.mode == "test" else ""
-        return format_html("{} {}", letter.get_kind_display(), mode)
+        return format_html("{} {}", capfirst(letter.get_kind_display()), mode)
 
     @admin.display(description="To")
     def to_shown(self, letter: Letter) -> str:
@@ -76,13 +81,7 @@ class LetterAdmin(ReadOnlyAdmin):
         url = reverse("admin:checkout_order_change", args=[letter.order_id])
         return format_html('<a class="mono keep" href="{}#letters">{}</a>', url, letter.order_id)
 
-    @admin.display(description="Last answer")
-    def trouble(self, letter: Letter) -> str:
-        return format_html('<span class="cut" title="{0}">{0}</span>', said_of(letter))
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[Letter]:
-        from django.db.models import Value
-
         may_see = request.user.has_perm("checkout.view_order")
         return super().get_queryset(request).annotate(may_see_address=Value(may_see))
 
@@ -125,10 +124,11 @@ class LetterAdmin(ReadOnlyAdmin):
             return self._send(request, order, refund)
         money = refund.money if refund else order.money
         what = "The receipt of a refund" if refund else "The receipt"
+        was_written = _was_written(order, refund)
         return self.act_page(
             request,
-            title="Send the e-mail again" if _was_written(order, refund) else "Send the e-mail",
-            text=f"{what} goes to the payer once more, in their language, with today's link to the receipt.",
+            title="Send the e-mail again" if was_written else "Send the e-mail",
+            text=f"{what} goes to the payer{' once more' if was_written else ''}, in their language.",
             facts=[
                 ("Order", str(order.pk)),
                 ("Amount", backoffice.money(money.minor, money.currency)),

@@ -170,6 +170,9 @@ def test_who_may_not_see_orders_sees_no_whole_address(person, paid):
     someone.user.user_permissions.add(Permission.objects.get(codename="view_letter"))
     listed = someone.get("/admin/checkout/letter/").content.decode()
     assert "az•••@mail.test" in listed and PAYER not in listed
+    Letter.objects.update(state="failed", last_error=f"550 5.1.1 <{PAYER}>: unknown")
+    listed = someone.get("/admin/checkout/letter/").content.decode()
+    assert "5.1.1" in listed and PAYER not in listed
 
 
 def test_a_letter_is_found_by_its_whole_address_and_by_its_order(support, paid):
