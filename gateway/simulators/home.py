@@ -43,7 +43,7 @@ def show(base_url: str, inboxes: list[str]) -> Response:
         '<section class="sheet"><h2>Webhook inbox</h2><p>Receives anything, checks signatures, shows headers and'
         f' bodies, and fails when told to.</p><p class="note">Inboxes: {boxes}</p>'
         '<a class="button button--quiet" href="/inbox/demo">Open the inbox</a></section>'
-        '<section class="sheet"><h2>E-mails to payers</h2><p>Receipts after payments and refunds, as a mail program'
+        '<section class="sheet"><h2>E-mails</h2><p>Receipts to payers and whatever else is written, as a mail program'
         ' would show them.</p><a class="button button--quiet" href="/mail/">Read them</a></section></div>'
     )
     return pages.page("Processor lab", body, here="/")

@@ -173,7 +173,7 @@ def _listing(mails: list[Mail], order_id: str, *, is_off: bool) -> Response:
         else ""
     )
     body = (
-        '<h1>E-mails to payers</h1><p class="lead">What the product would have sent. Nothing leaves this machine.</p>'
+        '<h1>E-mails</h1><p class="lead">What the product would have sent. Nothing leaves this machine.</p>'
         f'<section class="sheet"><h2>Letters ({len(mails)})</h2>{only}{shown}</section>'
     )
     return pages.page(f"{len(mails)} e-mails", body, here="/mail/", refresh=2)
