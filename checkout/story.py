@@ -99,11 +99,10 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """`steps` the oldest first; `ahead` the most pressing first; `surplus` was taken, pays nothing and is not back."""
+    """`steps` the oldest first; `ahead` the most pressing first."""
 
     steps: list[Step] = field(default_factory=list)
     ahead: list[Outlook] = field(default_factory=list)
-    surplus: list[Money] = field(default_factory=list)
 
 
 def story_of(order: Order, payments: Iterable[Payment], state: PageState, *, now: datetime) -> Story:
@@ -116,17 +115,16 @@ def story_of(order: Order, payments: Iterable[Payment], state: PageState, *, now
         .order_by("sequence")
     )
     events = list(OrderEvent.objects.filter(order=order).order_by("sequence"))
-    taken_twice = [payment for payment in tries.values() if _surplus_of(payment)]
+    taken_twice = [payment for payment in tries.values() if surplus_of(payment)]
     return Story(
         steps=_steps(order, events, tries, refunds, deliveries),
         ahead=[
-            *(Outlook(Ahead.SECOND_GOES_BACK, payment=p, money=_surplus_of(p)) for p in taken_twice),
+            *(Outlook(Ahead.SECOND_GOES_BACK, payment=p, money=surplus_of(p)) for p in taken_twice),
             *_of_doubts(events, tries),
             *_of_state(order, list(tries.values()), state, now=now),
             *_of_refunds(refunds.values(), tries),
             *_of_seller(deliveries),
         ],
-        surplus=[money for payment in taken_twice if (money := _surplus_of(payment))],
     )
 
 
@@ -135,7 +133,8 @@ def _is_told(refund: Refund) -> bool:
     return refund.status not in (Refund.Status.PROPOSED, Refund.Status.CANCELLED)
 
 
-def _surplus_of(payment: Payment) -> Money | None:
+def surplus_of(payment: Payment) -> Money | None:
+    """What was taken, pays nothing and is not back yet."""
     if payment.status != Payment.Status.CAPTURED or not payment.is_duplicate:
         return None
     left = payment.captured_minor - payment.refunded_minor

@@ -5,7 +5,7 @@ word. Nothing here shows a processor's code: refusals are told by the adapter's 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from django.utils.translation import gettext as _
@@ -77,6 +77,7 @@ class Facts:
     is_found: bool = False  # the processor has found the order and begun: money may be on its way
     minutes: int = 0  # how long it waits
     is_paid_elsewhere: bool = False  # the same thing was paid under another link
+    surplus: str = ""  # was taken, pays nothing and is not back yet
 
 
 def method_name(method: str, processor: str) -> str:
@@ -115,7 +116,20 @@ def and_more(count: int, lang: str) -> str:
 
 
 def of_state(state: PageState, facts: Facts) -> Words:
-    return _STATES[state](facts)
+    words = _STATES[state](facts)
+    return _with_surplus(words, state, facts) if facts.surplus else words
+
+
+def _with_surplus(words: Words, state: PageState, facts: Facts) -> Words:
+    """Beside money that was taken and pays nothing, no other sentence says where the money is."""
+    money = _("%(amount)s was taken that pays nothing here. It is to be sent back to you.") % {"amount": facts.surplus}
+    is_paid = state in (PageState.PAID, PageState.REFUNDED)
+    return replace(
+        words,
+        tone="wait" if words.tone in ("none", "bad") else words.tone,
+        money=f"{words.money} {money}" if is_paid else money,
+        next_step=words.next_step if is_paid or state == PageState.CHECKING else "",
+    )
 
 
 def _ready(facts: Facts) -> Words:

@@ -20,6 +20,7 @@ from checkout.pages.widget import WidgetView
 from checkout.pages.widget import view_of as widget_of
 from checkout.payments import READ_ASKS_EVERY
 from checkout.statuses import PageState, can_be_paid, page_state
+from checkout.story import surplus_of
 from checkout.wording import Facts, Notice, Words
 from gateway import registry
 from gateway.money import Money
@@ -233,6 +234,7 @@ def sheet_of(
         is_found=is_found,
         minutes=in_app.minutes if in_app else 0,
         is_paid_elsewhere=state == PageState.CANCELLED and siblings.is_any_paid(order),
+        surplus=", ".join(display.money(money, lang) for p in look.payments if (money := surplus_of(p))),
     )
     wish = way_back.wish_of(request, order)
     back_url = way_back.url_of(order, state, wish)

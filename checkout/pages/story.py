@@ -20,8 +20,7 @@ from checkout.pages import language, site
 from checkout.pages.answer import page, private
 from checkout.pages.hosted import ask_soon, of_order
 from checkout.pages.sheet import Look, Sheet, look_at, sheet_of
-from checkout.statuses import PageState
-from checkout.story import Ahead, Outlook, Says, Step, Story, story_of
+from checkout.story import Ahead, Outlook, Says, Step, story_of
 from gateway.money import Money
 
 RELOAD_SECONDS = 15
@@ -118,7 +117,7 @@ def _told(
     story = story_of(order, look.payments, look.state, now=now)
     carried = language.carried(request) if is_by_receipt else sheet.carried
     speaker = _Speaker(seller=sheet.seller, lang=lang, currency=order.currency)
-    words = _words(sheet, story, speaker)
+    words = _words(sheet)
     return Told(
         words=words,
         is_test=sheet.is_test,
@@ -147,23 +146,9 @@ def _told(
     )
 
 
-def _words(sheet: Sheet, story: Story, speaker: "_Speaker") -> wording.Words:
-    """The words of the checkout's page. Beside money that was taken and pays nothing, no other sentence about money."""
-    words = sheet.words
-    if not words.money and not story.surplus:
-        return replace(words, money=_("No money was taken."))  # a page to pay on does not say it, this one does
-    if not story.surplus:
-        return words
-    taken = ", ".join(speaker.money(money) for money in story.surplus)
-    money = _("%(amount)s was taken that pays nothing here. It is to be sent back to you.") % {"amount": taken}
-    is_paid = sheet.state in (PageState.PAID, PageState.REFUNDED)
-    said = f"{words.money} {money}" if is_paid else money
-    return replace(
-        words,
-        tone="wait" if words.tone in ("none", "bad") else words.tone,
-        money=said,
-        next_step=words.next_step if is_paid or sheet.state == PageState.CHECKING else "",
-    )
+def _words(sheet: Sheet) -> wording.Words:
+    """The words of the checkout's page, and of money in any case: what is there to be paid does not speak of it."""
+    return sheet.words if sheet.words.money else replace(sheet.words, money=_("No money was taken."))
 
 
 def _contacts(sheet: Sheet, look: Look, speaker: "_Speaker") -> list[Contact]:
