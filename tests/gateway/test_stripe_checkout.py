@@ -522,6 +522,37 @@ def test_what_was_taken_already_is_not_taken_twice_and_says_so(peer, adapter):
     assert (report.outcome, report.money) == (Outcome.CAPTURED, Money(2500, "USD"))
 
 
+@pytest.mark.parametrize(
+    ("truth", "expected"),
+    [(SUCCEEDED, None), (CANCELLED, Refused), (DECLINED, Refused), (HELD, Misconfigured)],
+    ids=["taken", "let go", "declined", "still held"],
+)
+def test_a_refused_capture_without_a_code_is_settled_by_asking(peer, adapter, truth, expected):
+    peer.on("POST", CAPTURE, (400, error(message="Bad request")))
+    peer.on("GET", INTENT, truth)
+    if expected is None:
+        assert adapter.capture_payment(PAID, Money(2500, "USD")).outcome is Outcome.CAPTURED
+    else:
+        with pytest.raises(expected):
+            adapter.capture_payment(PAID, Money(2500, "USD"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "money"),
+    [
+        ({}, Money(2500, "USD")),
+        ({"capture_method": "manual"}, None),
+        ({"amount_received": None}, None),
+        ({"amount_received": 2400}, Money(2400, "USD")),
+    ],
+)
+def test_an_event_that_does_not_say_what_came_means_all_of_it_unless_it_could_be_a_part(adapter, changes, money):
+    subject = intent(status="succeeded")
+    del subject["amount_received"]
+    (notice,) = notices(adapter, event("payment_intent.succeeded", {**subject, **changes}))
+    assert notice.money == money
+
+
 def test_what_is_held_no_longer_is_refused_with_the_truth(peer, adapter):
     gone = card_intent(status="canceled")
     peer.on("POST", CAPTURE, (400, error(code="payment_intent_unexpected_state", payment_intent=gone)))

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import stripe
+
 from gateway import http
 from gateway.adapters.stripe import reading
 from gateway.adapters.stripe.account import Account, as_params
@@ -89,12 +91,16 @@ class Intents:
             answer = self.account.write(
                 lambda client, options: client.v1.payment_intents.capture(intent_ref, as_params(params), options)
             )
-        except Refused as refused:
-            report = refused.report
+        except (Refused, Misconfigured) as refused:
+            if isinstance(refused, Misconfigured) and not self._is_about_its_state(refused):
+                raise
+            report = refused.report if isinstance(refused, Refused) else None
             if report is None or not _is_about(report, intent_ref):
                 report = self.retrieve(reference, intent_ref)
             if report.outcome is Outcome.CAPTURED:
                 return report
+            if isinstance(refused, Misconfigured) and report.outcome is Outcome.AUTHORIZED:
+                raise  # it is held, so it was refused for another reason
             raise Refused(
                 str(refused),
                 report=report,
@@ -102,6 +108,11 @@ class Intents:
                 request_id=refused.request_id,
             ) from refused
         return self._report(answer.values, reference=reference, is_write=True)
+
+    @staticmethod
+    def _is_about_its_state(refused: Misconfigured) -> bool:
+        """A plain 400 that blames no amount: perhaps the payment is not what we thought."""
+        return isinstance(refused.__cause__, stripe.InvalidRequestError) and refused.processor_code != "amount"
 
     def _renewed(self, report: PaymentReport) -> PaymentReport:
         """A repeated key repeats the first answer, however old; the payment may be paid by now."""
