@@ -11,7 +11,6 @@ import pytest
 import requests
 
 from gateway import http
-from tests.builders import make_key, make_provider
 from tests.lab import STRIPE_KEY, STRIPE_SECRET
 
 RAZORPAY = {
@@ -155,6 +154,7 @@ def fields_in(page):
 
 @pytest.fixture
 def shop(lab, live_server, settings):
+    from tests.builders import make_key, make_provider
     from tests.webhooks.helpers import Receiver
     from webhooks import hosts
 
@@ -172,4 +172,6 @@ def shop(lab, live_server, settings):
     with_razorpay(provider, lab, settings, webhook_url=f"{settings.BASE_URL}/api/webhooks/razorpay")
     yield Shop(settings.BASE_URL, lab, provider, make_key(provider), receiver)
     receiver.close()
+    lab.control("/idle?timeout=20", "GET")
+    lab.running.lab.reset(with_accounts=True)  # what was refused would be sent again, perhaps to no database any more
     http._session().close()  # a kept connection would keep its server thread, and that a session at the database
