@@ -8,14 +8,15 @@ from gateway.simulators import pages
 from gateway.simulators.wire import Response
 
 
-def show(base_url: str, inboxes: list[str]) -> Response:
+def show(base_url: str, inboxes: list[str], link_form: str = "") -> Response:
+    """`link_form` is HTML: how a person makes a Payment Link at the accounts there are."""
     boxes = " · ".join(f'<a href="/inbox/{escape(name)}">{escape(name)}</a>' for name in inboxes)
     body = (
         '<h1>Processor lab</h1><p class="lead">It plays the payment processors, so that payments can be tried without'
         " any of them: their API, the page the buyer sees, and the callbacks that follow. It also receives webhooks, so"
         " that you can see what your system would be told. No money moves here, and nothing leaves this machine.</p>"
         '<div class="grid">'
-        '<section class="sheet"><h2>Stripe</h2><p>Cash App Pay, refunds, disputes, events.</p>'
+        '<section class="sheet"><h2>Stripe</h2><p>Cash App Pay, Checkout, Payment Links, refunds, disputes.</p>'
         f'<p class="note">API base: <code>{escape(base_url)}/stripe</code></p>'
         '<a class="button button--quiet" href="/_lab/stripe/">Payments, callbacks, calls</a></section>'
         '<section class="sheet"><h2>Payme</h2><p>Checkout page, Merchant API calls, refunds from the cabinet.</p>'
@@ -45,5 +46,6 @@ def show(base_url: str, inboxes: list[str]) -> Response:
         '<a class="button button--quiet" href="/inbox/demo">Open the inbox</a></section>'
         '<section class="sheet"><h2>E-mails</h2><p>Receipts to payers and whatever else is written, as a mail program'
         ' would show them.</p><a class="button button--quiet" href="/mail/">Read them</a></section></div>'
+        f"{link_form}"
     )
     return pages.page("Processor lab", body, here="/")

@@ -159,7 +159,9 @@ class Lab:
         if path == "/healthz":
             return json_response({"status": "ok"})
         if path == "/":
-            return home.show(self.base_url, self.inboxes.names()) if request.method == "GET" else None
+            if request.method != "GET":
+                return None
+            return home.show(self.base_url, self.inboxes.names(), self.stripe.link_form())
         if path.startswith("/static/"):
             return pages.static(path.removeprefix("/static/"))
         slug = path[1:].split("/")[0]

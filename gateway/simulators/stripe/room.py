@@ -8,7 +8,7 @@ from gateway.simulators.callbacks import Callbacks
 from gateway.simulators.config import Settings
 from gateway.simulators.faults import Faults
 from gateway.simulators.journal import Journal
-from gateway.simulators.stripe import outcomes, refunds, sessions
+from gateway.simulators.stripe import outcomes, overview, refunds, sessions
 from gateway.simulators.stripe.api import Api
 from gateway.simulators.stripe.buyer import BuyerPages
 from gateway.simulators.stripe.checkout_page import CheckoutPages
@@ -61,6 +61,10 @@ class StripeRoom:
 
     def control(self, request: Request) -> Response | None:
         return self._control.handle(request)
+
+    def link_form(self) -> str:
+        with self.world.lock:
+            return overview.link_form(self.world)
 
     def clear(self, *, with_accounts: bool = False) -> None:
         self.world.clear(with_accounts=with_accounts)
