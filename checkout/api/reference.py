@@ -51,7 +51,7 @@ _NAMES_IN_ADDRESSES = {
     "order_id": "orderId",
     "invoice_id": "invoiceId",
     "business_id": "businessId",
-    "payment_token}": "token}",
+    "payment_token": "token",
 }
 
 
@@ -63,13 +63,22 @@ def openapi() -> dict[str, Any]:
     served = [pattern for pattern in urlpatterns if pattern.name and pattern.name not in ("schema", "docs")]
     with patched_settings(_SETTINGS):
         generated = SchemaGenerator(patterns=served).get_schema(request=None, public=True)
-    text = json.dumps(generated)
-    for name, on_the_wire in _NAMES_IN_ADDRESSES.items():
-        text = text.replace(name, on_the_wire)
-    schema: dict[str, Any] = json.loads(text)
+    schema: dict[str, Any] = json.loads(json.dumps(generated))
+    schema["paths"] = {_path_on_the_wire(path): calls for path, calls in schema["paths"].items()}
+    for calls in schema["paths"].values():
+        for call in calls.values():
+            for parameter in call.get("parameters", []):
+                if parameter["in"] == "path":
+                    parameter["name"] = _NAMES_IN_ADDRESSES.get(parameter["name"], parameter["name"])
     schema["components"]["securitySchemes"] = docs.SECURITY_SCHEMES
     schema["servers"] = [{"url": settings.BASE_URL}]
     return schema
+
+
+def _path_on_the_wire(path: str) -> str:
+    for name, on_the_wire in _NAMES_IN_ADDRESSES.items():
+        path = path.replace(f"{{{name}}}", f"{{{on_the_wire}}}")
+    return path
 
 
 @cache
