@@ -758,6 +758,13 @@ def test_a_visitor_of_a_link_who_left_is_nothing(adapter):
     assert isinstance(notice, Ignored)
 
 
+def test_the_intent_of_a_sale_says_what_took_the_money_and_not_what_was_opened(adapter):
+    subject = card_intent(status="succeeded", amount_received=2500, metadata={"campaign": "may"})
+    (notice,) = notices(adapter, event("payment_intent.succeeded", subject))
+    assert (notice.reference, notice.processor_ref, notice.capture_ref) == ("", "", "pi_1")
+    assert (notice.outcome, notice.money) == (Outcome.CAPTURED, Money(2500, "USD"))
+
+
 @pytest.mark.parametrize("mode", ["setup", "subscription"])
 def test_a_session_of_another_kind_is_nothing_of_ours(adapter, mode):
     (notice,) = notices(adapter, event("checkout.session.completed", done(mode=mode, payment_intent=None)))
@@ -1169,6 +1176,8 @@ def test_a_sale_through_a_link_of_the_lab_is_read_as_one(shop):
     assert (sale.link_ref, sale.metadata) == (link["link"]["id"], {"serviceId": "svc_1"})
     assert (sale.payment.processor_ref, sale.payment.outcome) == (visit["id"], Outcome.CAPTURED)
     assert (sale.payment.money, sale.payment.payer_email) == (Money(2500, "USD"), "zoe@buyer.test")
+    (of_intent,) = shop.notices("payment_intent.succeeded")
+    assert (of_intent.processor_ref, of_intent.capture_ref) == ("", sale.payment.capture_ref)
     asked = shop.adapter.ask_payment(replace(shop.ref(visit["id"], "pay-7"), money=sale.payment.money))
     assert (asked.reference, asked.capture_ref) == ("pay-7", sale.payment.capture_ref)
 

@@ -57,10 +57,14 @@ def payment_report(
 ) -> PaymentReport:
     """A PaymentIntent as a report. `asked_reference` stands in where the object does not carry ours.
 
-    One that belongs to a Checkout Session of ours does not know its session: `processor_ref` is empty then.
+    One that belongs to a Checkout Session does not know its session: it is what took the money (`capture_ref`), and
+    `processor_ref` is empty. So is one that nobody asked about and that is none of ours: a Payment Link's session made
+    it, or another system on the same account.
     """
     intent_ref = id_of(intent, kind="payment_intent")
-    is_of_session = text(child(intent, "metadata"), METHOD_NAME) == CARD
+    reference = text(child(intent, "metadata"), "paymentId") or asked_reference
+    is_card = text(child(intent, "metadata"), METHOD_NAME) == CARD
+    is_of_session = is_card or not reference
     outcome = OUTCOMES.get(text(intent, "status"), Outcome.PENDING)
     failure = None
     if text(intent, "status") == "requires_payment_method" and intent.get("last_payment_error"):
@@ -74,7 +78,7 @@ def payment_report(
         money = from_stripe(intent.get("amount_capturable"), intent.get("currency"))
     charge = child(intent, "latest_charge")
     return PaymentReport(
-        reference=text(child(intent, "metadata"), "paymentId") or asked_reference,
+        reference=reference,
         processor_ref="" if is_of_session else intent_ref,
         outcome=outcome,
         mode=mode_of(intent) or mode,
@@ -82,7 +86,7 @@ def payment_report(
         next_action=_next_action(intent, mode=mode) if outcome is Outcome.PENDING else None,
         failure=failure,
         is_final=outcome in FINAL,
-        method=CARD if is_of_session else _method_of(intent, charge),
+        method=CARD if is_card else _method_of(intent, charge),
         occurred_at=occurred_at or time_of(intent.get("canceled_at")) or time_of(charge.get("created")),
         processor_data=_processor_data(intent, charge) | ({"payment_intent": intent_ref} if is_of_session else {}),
         capture_ref=intent_ref if is_of_session else "",
