@@ -59,7 +59,9 @@ SIDES = {"api": API_FAULTS, "callback": CALLBACK_FAULTS, "return": RETURN_FAULTS
 KINDS = API_FAULTS | CALLBACK_FAULTS | RETURN_FAULTS
 ONLY_FOR = {
     "success_after_cancel": ("payment_intents.cancel", "checkout.sessions.expire", "invoices.delete"),
-    "approve_before_answer": ("payment_intents.create", "payment_intents.confirm", "checkout.sessions.create"),
+    "approve_before_answer": (
+        *("payment_intents.create", "payment_intents.confirm", "checkout.sessions.create", "checkouts.create"),
+    ),
     "refund_pending": ("refunds.create", "payments.refund"),
     "refund_fails": ("refunds.create", "payments.refund"),
 }

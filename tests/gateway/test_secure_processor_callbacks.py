@@ -3,6 +3,7 @@
 import base64
 import json
 import textwrap
+from functools import cache
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
@@ -228,6 +229,7 @@ def test_the_public_key_is_read_in_all_eight_spellings(spelling):
     assert adapter.read_callback(vector(book.VECTOR_NESTED)).notices[0].outcome is Outcome.CAPTURED
 
 
+@cache
 def odd_keys():
     curve = ec.generate_private_key(ec.SECP256R1()).public_key()
     weak = book.new_pair(bits=1024)[1]

@@ -10,8 +10,8 @@ from urllib.parse import quote
 from gateway import http
 from gateway.adapters.secure_processor import terms
 from gateway.adapters.secure_processor.hosts import Hosts
-from gateway.adapters.secure_processor.reading import Json, child, text
-from gateway.errors import GatewayError, Misconfigured, NotAvailable, NotFound, Refused
+from gateway.adapters.secure_processor.reading import Json, child, failure_of, outcome_of, text
+from gateway.errors import Declined, GatewayError, Misconfigured, NotAvailable, NotFound, Refused
 
 LONG_NUMBER = re.compile(r"\d(?:[ \-]?\d){7,}")  # a card's number may come back in the words of a refusal
 NOT_FOUND = re.compile(r"record not found|(transaction|checkout|token|payment) (was )?not found", re.IGNORECASE)
@@ -156,8 +156,11 @@ def meaning_of(status: int, data: object, *, is_write: bool, can_refuse: bool = 
         return NotFound(summary, processor_code=code or "not_found")
     if status == 409 or code.startswith(("S.", "P.")):  # somebody is at it, or it went well after all
         return http.unclear(summary, is_write=is_write)
-    if status < 300 and not fields and not code.startswith("F."):
-        return http.unclear(summary, is_write=is_write)
+    if status < 300 and not fields:
+        if outcome_of(said) in terms.REFUSALS and not can_refuse:
+            return Declined(summary, failure=failure_of(said))
+        if not code.startswith("F."):
+            return http.unclear(summary, is_write=is_write)
     named = code or next((name for name in fields if name), "") or str(status)
     if can_refuse:
         return Refused(summary, processor_code=DUPLICATE_CODE if DUPLICATE.search(words) else named[:100])
