@@ -130,7 +130,7 @@ def _provider_body(word: str, *, event: OrderEvent, order: Order, payment: Payme
         "livemode": order.is_livemode,
     }
     if order.link_ref:
-        what = order.service_name or order.description
+        what = order.service_name or order.description or f"Order {order.pk}"
         body |= {"paymentLinkId": order.link_ref, "description": f"{what} | PaymentLink: {order.link_ref}"}
     if order.dialect != Order.Dialect.PROVIDER:
         body |= {"paymentId": str(payment.pk) if payment else None, "currency": order.currency}

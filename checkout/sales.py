@@ -37,7 +37,7 @@ def record_sale(*, account: MerchantAccount, report: SaleReport, cause: str, now
 
 def _write_down(account: MerchantAccount, report: SaleReport, money: Money, *, cause: str, now: datetime) -> Payment:
     provider = account.provider or _provider_named(report)
-    service = _service_named(report) or (provider.service if provider else None)
+    service = _service_named(report) or _service_of(provider, money)
     if service is not None and service.currency != money.currency:
         service = None
     order = Order(
@@ -75,6 +75,12 @@ def _write_down(account: MerchantAccount, report: SaleReport, money: Money, *, c
     except IntegrityError:  # the same event ran beside us and was first
         return Payment.objects.get(account=account, processor_ref=report.payment.processor_ref[:200])
     return payment
+
+
+def _service_of(provider: Provider | None, money: Money) -> Service | None:
+    """The provider's own service, where the money is a number of its units: a link that names none may sell anything."""
+    service = provider.service if provider else None
+    return service if service is not None and money.minor % service.price_minor == 0 else None
 
 
 def _quantity(service: Service | None, money: Money) -> int:

@@ -454,6 +454,17 @@ def test_every_buyer_of_a_payment_link_is_a_sale_of_its_own_told_once(shop):
     assert not Payment.objects.filter(is_duplicate=True).exists()
 
 
+def test_a_link_that_names_no_service_is_no_sale_of_the_providers_service_by_guess(shop):
+    link = shop.lab.control("/stripe/links", amount=1750, currency="usd", name="Tea")["link"]
+    page = requests.get(link["url"], timeout=20)
+    requests.post(page.url, data={"outcome": "approve"}, timeout=20)
+    shop.settled()
+    [told] = shop.told()
+    assert (told["serviceId"], told["serviceName"], told["amount"]) == (None, None, 17.5)
+    assert told["description"].endswith(f" | PaymentLink: {link['id']}") and not told["description"].startswith(" ")
+    assert Order.objects.get().quantity == 1
+
+
 @pytest.mark.parametrize("kind", ["forged", "old_timestamp", "other_mode"])
 def test_a_forged_sale_by_a_link_writes_nothing_down(shop, kind):
     link = shop.lab.control("/stripe/links", amount=500, currency="usd", name="Tea")["link"]
