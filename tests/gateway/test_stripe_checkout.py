@@ -54,6 +54,7 @@ from tests.gateway.stripe_book import (
     signed,
 )
 
+pytestmark = pytest.mark.once
 CARD = replace(REQUEST, method="card", cancel_url="https://shop.test/cart", created_at=NOW)
 SESSION = replace(PAYMENT, processor_ref="cs_test_1", method="card")
 LOST = replace(SESSION, processor_ref="")
