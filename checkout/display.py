@@ -1,12 +1,12 @@
 """Money, numbers and times as people read them in uz, ru and en."""
 
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_datetime
-from babel.numbers import format_decimal, get_currency_symbol
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_compact_decimal, format_decimal, get_currency_symbol
 from django.conf import settings
 
 from gateway.money import Money, exponent_of
@@ -15,6 +15,7 @@ NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 # Where the locale data has only the code, or a sign that nobody writes there.
 _SIGNS = {("ru", "UZS"): "сум", ("uz", "USD"): "$"}
 _TIMES = {"uz": "y-'yil' d-MMMM, HH:mm", "ru": "d MMM y 'г'., HH:mm", "en": "d MMM y, HH:mm"}
+_DAYS = {"uz": "d-MMM", "ru": "d MMM", "en": "d MMM"}
 # Who reads Uzbek is in Uzbekistan; who reads Russian or English may be anywhere. The offset is always said.
 _ZONES = {"uz": "Asia/Tashkent"}
 _HOMES = {"UZS": "Asia/Tashkent"}
@@ -63,3 +64,16 @@ def _offset(local: datetime) -> str:
         return "UTC"
     hours, minutes = divmod(abs(seconds) // 60, 60)
     return f"UTC{'+' if seconds > 0 else '−'}{hours}" + (f":{minutes:02}" if minutes else "")
+
+
+def day(at: date, lang: str) -> str:
+    """`20 Nov`, `20-noyabr`, `20 нояб.`: a day of the last weeks."""
+    return format_date(at, _DAYS[lang], locale=_locale(lang))
+
+
+def short_money(amount: Money, lang: str) -> str:
+    """`$12K`, `1,5 mln`: for the scale of a chart, without decimals that say nothing."""
+    short = format_compact_decimal(amount.major, locale=_locale(lang), fraction_digits=1)
+    sign = _SIGNS.get((lang, amount.currency)) or get_currency_symbol(amount.currency, locale=_locale(lang))
+    is_before = _locale(lang).currency_formats["standard"].pattern.startswith("¤") and len(sign) == 1
+    return sign + short if is_before else short

@@ -3,8 +3,8 @@
 Each line: name, route, view, and the least role for each method; what is not named is answered 405.
 """
 
-from checkout.portal import home, sign_in
-from checkout.portal.access import ANYONE, SIGNED_IN, VIEWER, Door, door
+from checkout.portal import deliveries, doctor, home, overview, payment, payments, refund, sign_in
+from checkout.portal.access import ANYONE, DEVELOPER, OWNER, SIGNED_IN, VIEWER, Door, door
 
 app_name = "portal"
 
@@ -18,8 +18,17 @@ DOORS: list[Door] = [
     door("people", "portal/people/", home.soon, GET=VIEWER),
     door("dev_api", "dev/api", home.soon, GET=VIEWER),
     door("invitation", "portal/join/<str:token>", home.soon, GET=ANYONE),
+    # --- Money and webhooks
+    door("home", "portal/", overview.show, GET=VIEWER),
+    door("payments", "portal/payments/", payments.show, GET=VIEWER),
+    door("payment", "portal/payments/<uuid:order_id>/", payment.show, GET=VIEWER),
+    door("refund", "portal/payments/<uuid:order_id>/refund/<uuid:payment_id>/", refund.ask, GET=OWNER, POST=OWNER),
+    door("deliveries", "portal/deliveries/", deliveries.show, GET=VIEWER),
+    door("replay_all", "portal/deliveries/replay/", deliveries.replay_all, GET=DEVELOPER, POST=DEVELOPER),
+    door("delivery", "portal/deliveries/<uuid:delivery_id>/", deliveries.one, GET=VIEWER),
+    door("replay", "portal/deliveries/<uuid:delivery_id>/replay/", deliveries.replay, GET=DEVELOPER, POST=DEVELOPER),
+    door("doctor", "portal/doctor/", doctor.show, GET=DEVELOPER, POST=DEVELOPER),
     # --- The bar
-    door("home", "portal/", home.show, GET=VIEWER),
     door("switch", "portal/switch", home.switch_provider, POST=SIGNED_IN),
     door("mode", "portal/mode", home.switch_mode, POST=SIGNED_IN),
 ]

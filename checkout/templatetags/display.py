@@ -33,3 +33,8 @@ def moment(at: datetime) -> SafeString:
     # Browsers know no Uzbek dates ("2026 M11 22"): there the Tashkent time of the server stays.
     local = "" if get_language() == "uz" else " data-local"
     return format_html('<time datetime="{}"{}>{}</time>', exact, local, shown)
+
+
+@register.simple_tag
+def money_of(minor: int, currency: str) -> str:
+    return display.money(Money(minor, currency), get_language() or "en")

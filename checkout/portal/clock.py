@@ -1,0 +1,13 @@
+"""Times of the portal: all of them by the clock of the provider, which its pages name."""
+
+from datetime import datetime
+
+from django.utils.translation import get_language
+
+from checkout import display, takings
+from providers.models import Provider
+
+
+def moment(at: datetime | None, provider: Provider) -> str:
+    """`20 Nov 2026, 10:01 (UTC)`; an empty text for None."""
+    return display.moment(at, get_language() or "en", zone=takings.zone_of(provider).key) if at else ""
