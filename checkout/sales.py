@@ -78,7 +78,7 @@ def _write_down(account: MerchantAccount, report: SaleReport, money: Money, *, c
 
 
 def _service_of(provider: Provider | None, money: Money) -> Service | None:
-    """The provider's own service, where the money is a number of its units: a link that names none may sell anything."""
+    """The provider's own service, where the money is a number of its units: a link without a name may sell anything."""
     service = provider.service if provider else None
     return service if service is not None and money.minor % service.price_minor == 0 else None
 

@@ -83,6 +83,7 @@ async function send(form) {
     offer(form, parsed);
     const made = (parsed && parsed.data) || parsed || {};
     if (made.orderId) fill("orderId", made.orderId);
+    if (made.payment_id && !made.error) fill("payment_id", made.payment_id);
     if (made.sourceInvoiceId) fill("invoiceId", made.id);
   } catch (error) {
     box.classList.remove("answer--ok");

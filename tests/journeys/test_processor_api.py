@@ -406,6 +406,19 @@ def test_an_event_of_another_accounts_payment_touches_nothing_here(shop, process
     assert CallbackRecord.objects.filter(verdict="refused").exists()
 
 
+def test_what_a_browser_says_on_its_way_back_from_stripe_is_not_believed(shop):
+    made = shop.checkout("stripe")
+    order = Order.objects.get()
+    forged = "payment_intent=pi_paid&redirect_status=succeeded&status=paid&session_id=cs_test_x&payment_status=paid"
+    for method in ("GET", "POST"):
+        address = f"{shop.url}/checkout/o/{order.token}/return?{forged}"
+        back = requests.request(method, address, data={"status": "paid"}, timeout=20, allow_redirects=False)
+        assert back.status_code == 303
+    payments.ask_due_payments(now=later(seconds=1))
+    assert shop.status("stripe", made["payment_id"])["status"] == "pending"
+    assert (shop.events(), Order.objects.get().status) == ([], "pending")
+
+
 # --- a sale that began at Stripe ------------------------------------------------------------------------------------
 
 
