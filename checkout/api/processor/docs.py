@@ -6,7 +6,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import serializers
 
 from checkout.api.processor import shapes
-from checkout.api.provider.docs import IDEMPOTENCY_KEY, KEYS, REFUND_STATUSES
+from checkout.api.provider.docs import IDEMPOTENCY_KEY, KEYS, REFUND_STATUSES, ErrorOut
 
 TAG = ["Processor API"]
 
@@ -141,7 +141,8 @@ _REFUSALS = {
 
 
 def _refused(*codes: int) -> dict[int, Any]:
-    return {code: OpenApiResponse(ProcessorErrorOut, _REFUSALS[code]) for code in codes}
+    # A long body is refused at the front door, before any dialect.
+    return {code: OpenApiResponse(ErrorOut if code == 413 else ProcessorErrorOut, _REFUSALS[code]) for code in codes}
 
 
 _MAKES = _refused(400, 401, 402, 403, 404, 409, 413, 415, 422, 429, 500, 502)

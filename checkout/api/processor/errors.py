@@ -23,10 +23,7 @@ _CODES = {
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
-    413: "too_large",
     415: "unsupported_media_type",
-    422: "idempotency_mismatch",
-    429: "too_many_requests",
 }
 
 

@@ -365,6 +365,7 @@ def test_what_is_no_json_object_is_refused(ask, lab, raw, status):
     answer = ask("/stripe/checkout", raw)
     assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/json")
     assert answer.json()["error"]
+    assert status == 413 or answer.json()["code"] == "invalid_request"  # a long body is refused before any dialect
     nothing_was_opened(lab)
 
 
@@ -407,6 +408,11 @@ def test_the_same_key_and_body_answer_the_same_checkout(ask, lab):
     assert Order.objects.count() == len(lab.requests("checkout.sessions.create")) == 1
 
 
+def test_a_key_for_repetitions_that_is_none_is_refused(ask, lab):
+    refused(ask("/stripe/checkout", BODY, once="x" * 256), 400, "bad_idempotency_key", "Idempotency-Key must be")
+    nothing_was_opened(lab)
+
+
 def test_the_same_key_with_another_body_is_refused(ask, lab):
     ask("/stripe/checkout", BODY, once="wish")
     answer = ask("/stripe/checkout", {**BODY, "amount": 6000}, once="wish")
@@ -433,3 +439,19 @@ def test_a_stranger_cannot_see_or_touch_a_payment(read, ask, open_checkout, lab,
                 answer = ask(f"/{processor}/{act}", {"payment_id": name}, bearer=stranger)
                 refused(answer, 404, "not_found", "Payment not found")
     assert set(Payment.objects.values_list("status", flat=True)) == {"pending"}
+
+
+# --- limits ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_key_that_calls_too_often_is_429_in_this_dialects_form(read, ask, key, lab, settings):
+    from providers.models import ApiKey
+
+    settings.RATE_LIMIT_SCALE = 1
+    ApiKey.objects.update(calls_per_minute=2)
+    answers = [read("/stripe/status/nobody") for _ in range(3)] + [ask("/stripe/checkout", BODY)]
+    assert [answer.status_code for answer in answers[:2]] == [404, 404]
+    assert [answer.status_code for answer in answers[2:]] == [429, 429]
+    refused(answers[-1], 429, "rate_limited", "Too many requests")
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+    nothing_was_opened(lab)

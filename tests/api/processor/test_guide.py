@@ -42,14 +42,15 @@ def test_the_guide_names_every_call_and_every_code(client):
     assert len(mine) == 9
     for path in mine:
         assert path.replace("{payment_id}", "$PAYMENT_ID") in guide, path
-    from checkout import errors, idempotency, sessions
+    from checkout import errors, idempotency, ratelimit, sessions
     from checkout.api.processor.errors import _CODES
 
     said = set(_CODES.values()) - {"forbidden", "method_not_allowed"}
     domain = [
         errors.AmountRefused, errors.MethodNotAvailable, errors.PaymentNotFound, errors.NotPayable,
         errors.PaymentUnderWay, errors.NotCaptured, errors.AlreadyRefunded, errors.Disputed, errors.RefundTooLarge,
-        errors.IdempotencyMismatch, idempotency.StillRunning, sessions.OtherMode, sessions.Declined,
+        errors.IdempotencyMismatch, idempotency.StillRunning, idempotency.BadIdempotencyKey,
+        ratelimit.TooManyRequests, sessions.OtherMode, sessions.Declined,
         sessions.NoClearAnswer, sessions.AlreadyCaptured, sessions.RefundRefused, sessions.NamesSeveral,
     ]  # fmt: skip
     for code in said | {kind.code.lower() for kind in domain}:
