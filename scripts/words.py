@@ -20,7 +20,14 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCALE = ROOT / "checkout" / "locale"
 LANGUAGES = ("uz", "ru")
 SOURCES = ["checkout/wording.py", "checkout/letter_texts.py", "checkout/pages/*.py"]
+# The portal's pages about money and webhooks.
+_PORTAL = (
+    "amounts", "charts", "clock", "deliveries", "delivery", "delivery_words", "doctor", "doctor_words", "filters",
+    "lost", "overview", "payment", "payment_words", "payments", "places", "refund",
+)  # fmt: skip
+SOURCES += [f"checkout/portal/{name}.py" for name in _PORTAL]
 TEMPLATES = ["templates/checkout/*.html", "templates/site/*.html", "templates/email/*.html", "templates/email/*.txt"]
+TEMPLATES += [f"templates/portal/{name}.html" for name in _PORTAL]
 KEYWORDS = {"_": None, "gettext": None, "gettext_lazy": None, "gettext_noop": None, "pgettext": ((1, "c"), 2)}
 
 _TRANSLATE = re.compile(

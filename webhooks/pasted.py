@@ -115,7 +115,7 @@ def _undone(pasted: bytes, original: bytes) -> tuple[list[Change], bytes]:
         found, plain = [*found, Change.SPACE_AROUND], plain.strip()
     if plain != original:
         for change, other in _read_otherwise(plain):
-            if other == original or _same(other, original):
+            if other != plain and (other == original or _same(other, original)):
                 return [*found, change], other
     return found, plain
 
@@ -251,7 +251,10 @@ def may_have_been(pasted: bytes) -> Iterator[tuple[list[Change], bytes]]:
         if plain not in (pasted, bare):
             yield [change], plain
     plain = bare.strip()
-    for around, other in [([], plain), *(([change], other) for change, other in _read_otherwise(plain))]:
+    for around, other in [
+        ([], plain),
+        *(([change], other) for change, other in _read_otherwise(plain) if other != plain),
+    ]:
         if around:
             yield around, other
         try:

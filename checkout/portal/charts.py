@@ -14,6 +14,7 @@ from gateway.money import Money
 WIDTH, HEIGHT = 600, 160  # of the drawing, in units of its own
 FILLED = 0.72  # of a day's width
 LABELS_EVERY = 7  # days
+LABELS = 4
 _STEPS = (1, 2, 5)
 
 
@@ -70,7 +71,8 @@ def bars(days: Sequence[Day], *, lang: str) -> Bars:
             (f"{HEIGHT * (1 - part / 2):.0f}", display.short_money(Money(top * part // 2, currency), lang))
             for part in (2, 1, 0)
         ],
-        days=[_day(day.day, lang) for day in days[::LABELS_EVERY]],
+        # Today stands at the right edge, the others a week apart before it; the first would not find room.
+        days=[_day(day.day, lang) for day in days[::-LABELS_EVERY][:LABELS][::-1]],
         best=f"{_day(best.day, lang)}: {display.money(best.taken, lang)}",
         total=display.money(Money(sum(day.taken.minor for day in days), currency), lang),
         table=[(_day(day.day, lang), display.money(day.taken, lang), day.count) for day in reversed(days)],

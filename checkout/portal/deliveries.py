@@ -91,7 +91,7 @@ def _row(row: Delivery, request: PortalRequest) -> Row:
         event=delivery_words.event_of(row),
         badge=Badge(*delivery_words.STATES[row.state]),
         answer=delivery_words.answer_of(row),
-        made=clock.moment(row.created_at, request.provider),
+        made=clock.short(row.created_at, request.provider),
     )
 
 

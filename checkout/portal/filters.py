@@ -41,8 +41,8 @@ class DayField(forms.DateField):
 class SpanForm(forms.Form):
     """From one day to another, both included, by the provider's clock."""
 
-    since = DayField(label=gettext_lazy("From"))
-    until = DayField(label=gettext_lazy("To"))
+    since = DayField(label=gettext_lazy("From day"))
+    until = DayField(label=gettext_lazy("To day"))
 
     def __init__(self, *args: Any, provider: Provider, **more: Any) -> None:
         super().__init__(*args, **more)

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import get_language
 
-from checkout import order_search, paging
+from checkout import display, order_search, paging
 from checkout.models import Order
 from checkout.portal import clock, frame, payment_words
 from checkout.portal.access import PortalRequest
@@ -57,7 +57,7 @@ def show(request: PortalRequest) -> HttpResponse:
         "pages": pages(request.GET, found),
         "file": "?" + urlencode({**filters_of(request.GET), "as": "csv"}),
         "sheet": "?" + urlencode({**filters_of(request.GET), "as": "excel"}) if get_language() != "en" else "",
-        "most_in_file": f"{MOST_IN_FILE:,}".replace(",", "\u00a0"),
+        "most_in_file": display.number(MOST_IN_FILE, get_language() or "en"),
         "zone": form.zone.key,
     }
     if request.GET.get("as") in ("csv", "excel") and form.is_valid():
@@ -86,7 +86,7 @@ def _row(order: Order, provider: Provider) -> Row:
         badges=payment_words.badges_of(order, tries),
         bought=payment_words.bought(order),
         processor=payment_words.processor_name(shown.processor if shown else order.processor),
-        made=clock.moment(order.created_at, provider),
+        made=clock.short(order.created_at, provider),
     )
 
 

@@ -70,7 +70,7 @@ def told(provider, order, *, status=200, error="", body="ok", secret="", state=N
     Delivery.objects.filter(pk=row.pk).update(lease_id=lease)
     row.refresh_from_db()
     is_good = status is not None and 200 <= status < 300
-    state = state or (Delivery.State.DELIVERED if is_good else Delivery.State.STUCK)
+    state = Delivery.State(state) if state else (Delivery.State.DELIVERED if is_good else Delivery.State.STUCK)
     now = timezone.now()
     attempt = Attempt(
         delivery=row, number=1, url=row.url, address="203.0.113.7", status=status, response_body=body,

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -103,6 +104,14 @@ REWRITTEN = [
 def test_json_that_was_parsed_and_written_again_is_named_as_that(text, how, known):
     found = said(case(text.encode(), known=known), "rewritten")
     assert set(found.facts["how"]) == how
+
+
+def test_a_body_without_letters_of_its_own_is_not_blamed_on_an_encoding():
+    body = b'{"event":"payment_succeeded","amount":100}'
+    plain = Known(signing.message_id(ID), body, "test")
+    text = json.dumps(json.loads(body)).encode()
+    found = doctor.examine(replace(case(text, headers=sent(body=body)), known=plain), now=NOW)
+    assert [finding.code for finding in found.findings] == ["rewritten"]
 
 
 def test_fields_in_another_order_are_named_where_it_is_known_what_was_sent():
