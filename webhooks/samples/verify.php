@@ -12,7 +12,7 @@ function is_genuine_and_recent(string $rawBody, array $headers, string $secret):
 {
     $id = $headers['webhook-id'] ?? '';
     $timestamp = $headers['webhook-timestamp'] ?? '';
-    if (!ctype_digit($timestamp) || abs(time() - (int) $timestamp) > 300) {
+    if (!preg_match('/^\d{1,12}\z/', $timestamp) || abs(time() - (int) $timestamp) > 300) {
         return false;
     }
     $key = base64_decode(preg_replace('/^whsec_/', '', $secret));
