@@ -18,6 +18,8 @@ _SHAPES = [
     # The address of a checkout, a receipt, a payment page or a watch is its key: enough stays to recognise it by.
     (re.compile(r"\b((?:tok|rcp|pc|wc)_[0-9a-f]{6})[0-9a-f]{8,}"), r"\1…"),
     (re.compile(r"\b(pt_[0-9a-f]{6})[0-9a-f]{8,}"), r"\1…"),
+    # Invitations to the portal and ways to a new password.
+    (re.compile(r"(/portal/(?:join|reset)/)[\w-]+(?:/[\w-]+)?"), r"\1…"),
     (re.compile(r"\b(v1\.[\w-]{1,40}\.)[\w-]{16,}=*"), r"\1…"),
     (re.compile(r"(?i)\b((?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}"), r"\1…"),
     (re.compile(r"(?i)([?&][\w-]*(?:key|secret|token|password|signature|code)[\w-]*=)[^&\s\"']+"), r"\1…"),

@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from providers.models import AuditEntry
 
 # Keys, signing secrets and credentials by their public shapes. The visible prefix of a key (20 characters) passes.
-_SECRET = re.compile(r"(whsec_|[sr]k_(live|test)_|provider_(test_)?[0-9a-f]{16,}|otpauth://)[^\s\"']*")
+_SECRET = re.compile(r"(whsec_|[sr]k_(live|test)_|(provider|merchant)_(test_)?[0-9a-f]{16,}|otpauth://)[^\s\"']*")
 _SECRET_NAMES = re.compile(r"(?i)(secret|password|sealed|totp|recovery_code|token)")
 HIDDEN = "[hidden]"
 SYSTEM = "system"

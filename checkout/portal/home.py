@@ -1,15 +1,10 @@
-"""The portal's first page, and the two switches of its bar."""
+"""The two switches of the portal's bar: for whom one works, and in which mode."""
 
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from checkout.portal import access, frame
 from checkout.portal.access import LIVE, MODE, PROVIDER, TEST, PortalRequest
-
-
-def show(request: PortalRequest) -> HttpResponse:
-    """Until there is an overview: the page a member most probably came for."""
-    return HttpResponseRedirect(reverse("portal:dev_api" if request.member.role != access.VIEWER else "portal:people"))
 
 
 def switch_provider(request: PortalRequest) -> HttpResponse:

@@ -3,7 +3,20 @@
 Each line: name, route, view, and the least role for each method; what is not named is answered 405.
 """
 
-from checkout.portal import deliveries, doctor, home, overview, payment, payments, refund, sign_in
+from checkout.portal import (
+    account,
+    deliveries,
+    doctor,
+    home,
+    joining,
+    overview,
+    password,
+    payment,
+    payments,
+    people,
+    refund,
+    sign_in,
+)
 from checkout.portal.access import ANYONE, DEVELOPER, OWNER, SIGNED_IN, VIEWER, Door, door
 
 app_name = "portal"
@@ -13,11 +26,37 @@ DOORS: list[Door] = [
     door("sign_in", "portal/sign-in", sign_in.sign_in, GET=ANYONE, POST=ANYONE),
     door("second_factor", "portal/second-factor", sign_in.second_factor, GET=ANYONE, POST=ANYONE),
     door("sign_out", "portal/sign-out", sign_in.sign_out, POST=ANYONE),
-    door("forgot", "portal/forgot", home.soon, GET=ANYONE),
-    door("account", "portal/account", home.soon, GET=SIGNED_IN),
-    door("people", "portal/people/", home.soon, GET=VIEWER),
-    door("dev_api", "dev/api", home.soon, GET=VIEWER),
-    door("invitation", "portal/join/<str:token>", home.soon, GET=ANYONE),
+    door("forgot", "portal/forgot", password.forgot, GET=ANYONE, POST=ANYONE),
+    door("reset", "portal/reset/<str:uidb64>/<str:token>", password.reset, GET=ANYONE, POST=ANYONE),
+    door("invitation", "portal/join/<str:token>", joining.show, GET=ANYONE, POST=ANYONE),
+    # --- One's own account
+    door("account", "portal/account", account.show, GET=SIGNED_IN, POST=SIGNED_IN),
+    door("change_password", "portal/account/password", account.change_password, GET=SIGNED_IN, POST=SIGNED_IN),
+    door("sign_out_everywhere", "portal/account/sign-out", account.sign_out_everywhere, GET=SIGNED_IN, POST=SIGNED_IN),
+    door(
+        "begin_second_factor",
+        "portal/account/second-factor",
+        account.begin_second_factor,
+        GET=SIGNED_IN,
+        POST=SIGNED_IN,
+    ),
+    door("enrol", "portal/account/second-factor/app", account.enrol, GET=SIGNED_IN, POST=SIGNED_IN),
+    door("fresh_codes", "portal/account/second-factor/codes", account.fresh_codes, GET=SIGNED_IN, POST=SIGNED_IN),
+    door(
+        "drop_second_factor",
+        "portal/account/second-factor/off",
+        account.drop_second_factor,
+        GET=SIGNED_IN,
+        POST=SIGNED_IN,
+    ),
+    # --- People
+    door("people", "portal/people/", people.show, GET=VIEWER),
+    door("invite", "portal/people/invite", people.invite, GET=OWNER, POST=OWNER),
+    door("revoke_invitation", "portal/people/invitations/<uuid:invitation_id>/revoke", people.revoke, POST=OWNER),
+    door("change_role", "portal/people/<uuid:member_id>/role", people.change_role, GET=OWNER, POST=OWNER),
+    door("remove_member", "portal/people/<uuid:member_id>/remove", people.remove, GET=OWNER, POST=OWNER),
+    # --- API and keys
+    door("dev_api", "dev/api", home.soon, GET=DEVELOPER),
     # --- Money and webhooks
     door("home", "portal/", overview.show, GET=VIEWER),
     door("payments", "portal/payments/", payments.show, GET=VIEWER),
