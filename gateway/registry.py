@@ -1,7 +1,7 @@
 """The processors that are built in. A new one is one file in `adapters/` and one line here."""
 
 from gateway.adapter import Processor
-from gateway.adapters import click, multicard, payme, razorpay, stripe, uzum
+from gateway.adapters import click, multicard, payme, razorpay, secure_processor, stripe, uzum
 from gateway.questions import AskingProtocol
 
 PROCESSORS: dict[str, Processor] = {
@@ -13,6 +13,7 @@ PROCESSORS: dict[str, Processor] = {
         payme.PROCESSOR,
         uzum.PROCESSOR,
         razorpay.PROCESSOR,
+        secure_processor.PROCESSOR,
     )
 }
 

@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from checkout import letters
 from checkout.admin.orders import find
-from checkout.models import CallbackRecord, Payment
+from checkout.admin.refunds import left_alone
+from checkout.models import CallbackRecord, Payment, Refund
 from providers import backoffice
 from providers.models import Approval
 from webhooks.models import Delivery
@@ -30,6 +31,7 @@ def cards(request: HttpRequest) -> list[dict[str, Any]]:
     captured_twice = Payment.objects.filter(is_duplicate=True, refunded_minor__lt=F("captured_minor"))
     unclear = Payment.objects.filter(status=Payment.Status.UNKNOWN, updated_at__lt=now - UNKNOWN_FOR)
     failed = CallbackRecord.objects.filter(verdict=CallbackRecord.Verdict.FAILED, received_at__gt=now - CALLBACKS_OF)
+    refused = CallbackRecord.objects.filter(verdict=CallbackRecord.Verdict.REFUSED, received_at__gt=now - CALLBACKS_OF)
     table: list[tuple[str, str, str, str, QuerySet[Any], str]] = [
         (
             "checkout.view_order",
@@ -62,6 +64,30 @@ def cards(request: HttpRequest) -> list[dict[str, Any]]:
             backoffice.BAD,
             Delivery.objects.filter(state__in=[Delivery.State.STUCK, Delivery.State.ENDED]),
             f"{deliveries}?view=stuck",
+        ),
+        (
+            "checkout.view_refund",
+            "Failed refunds",
+            "The money did not go back, and nobody asked again.",
+            backoffice.BAD,
+            left_alone(Refund.objects.all()),
+            reverse("admin:checkout_refund_changelist") + "?attention=failed",
+        ),
+        (
+            "checkout.view_order",
+            "Disputed",
+            "A buyer's bank contests the payment: answer in the processor's dashboard.",
+            backoffice.BAD,
+            Payment.objects.filter(is_disputed=True),
+            f"{orders}?attention=disputed",
+        ),
+        (
+            "checkout.view_callbackrecord",
+            "Refused callbacks",
+            "Wrong signatures and forged returns, in seven days. Nothing moved.",
+            backoffice.WAIT,
+            refused,
+            f"{callbacks}?verdict__exact=refused",
         ),
         (
             "checkout.view_callbackrecord",

@@ -131,6 +131,7 @@ class OrderAdmin(OrderActs):
                         "can_refund": request.user.has_perm("checkout.make_refund"),
                         "where_to_refund": at_processor.where_to_refund(payment),
                         **_at_processor(payment),
+                        "can_capture": payment.status == "authorized" and request.user.has_perm("checkout.make_refund"),
                         "can_settle": payment.status == "review" and request.user.has_perm("checkout.settle_review"),
                     }
                     for payment in payments
@@ -244,6 +245,8 @@ def search(queryset: QuerySet[Order], text: str) -> QuerySet[Order]:
         return queryset
     if term.startswith("tok_"):
         return queryset.filter(token=term)
+    if term.startswith("pt_"):
+        return queryset.filter(code=term)
     if term.startswith("rcp_"):
         return queryset.filter(receipt_code=term)
     found: list[UUID] = []
@@ -258,8 +261,9 @@ def search(queryset: QuerySet[Order], text: str) -> QuerySet[Order]:
     # What a processor called its transaction in a callback, where that is not our reference there (Multicard).
     told = CallbackRecord.objects.filter(processor__in=list(registry.PROCESSORS), event_id=term, is_verified=True)
     found += [known for known in told.values_list("order_id", flat=True)[:FOUND] if known]
-    references = Payment.objects.filter(processor__in=list(registry.PROCESSORS), processor_ref=term)
-    found += references.values_list("order_id", flat=True)[:FOUND]
+    for column in ("processor_ref", "capture_ref"):
+        references = Payment.objects.filter(processor__in=list(registry.PROCESSORS), **{column: term})
+        found += references.values_list("order_id", flat=True)[:FOUND]
     providers = list(Provider.objects.values_list("pk", flat=True))
     found += Order.objects.filter(provider__in=providers, external_id=term).values_list("pk", flat=True)[:FOUND]
     return queryset.filter(pk__in=found)
