@@ -15,7 +15,6 @@ from django.contrib.auth.password_validation import validate_password
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 
 from providers import audit
 from providers.models import Invitation, Member, PortalAccount, Provider, Role
@@ -136,7 +135,7 @@ def invite(
 
 def link_of(token: str) -> str:
     """The address that the invited person opens."""
-    return settings.BASE_URL + reverse("portal:invitation", args=[token])
+    return f"{settings.BASE_URL}/portal/join/{token}"
 
 
 def find_invitation(token: str, *, now: datetime) -> Invitation | None:

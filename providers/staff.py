@@ -15,11 +15,12 @@ import segno
 from django.conf import settings
 from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
+from django.db.models import F
 from django_otp.models import Device
 
 from providers import approvals, audit
 from providers.fields import Sealed
-from providers.models import Approval, RecoveryCode, RecoveryDevice, StaffDevice
+from providers.models import Approval, PortalAccount, RecoveryCode, RecoveryDevice, StaffDevice
 
 SUPPORT, FINANCE, ADMIN = "support", "finance", "admin"
 RECOVERY_CODES = 10
@@ -240,6 +241,7 @@ def approve_reset(*, approval_id: UUID | str, actor: User, now: datetime) -> Use
         user = User.objects.get(pk=approval.target_id)
         StaffDevice.objects.filter(user=user).delete()
         RecoveryDevice.objects.filter(user=user).delete()
+        PortalAccount.objects.filter(user=user).update(session_epoch=F("session_epoch") + 1)
         audit.record(
             actor=actor,
             act="second_factor_reset",

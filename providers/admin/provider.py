@@ -16,6 +16,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from gateway.types import Mode
 from providers import approvals, audit, backoffice, changes, redirects, signing_secrets
 from providers.admin.provider_keys import KeyActs, can_be_live
+from providers.admin.provider_members import MemberActs
 from providers.admin.services import CURRENCY_CHOICES
 from providers.models import ApiKey, Approval, Provider, SigningSecret
 
@@ -109,7 +110,7 @@ class ProviderForm(ModelForm):
         return url
 
 
-class ProviderAdmin(KeyActs):
+class ProviderAdmin(KeyActs, MemberActs):
     section = "Providers"
     form = ProviderForm
     add_label = "Create New Provider"
@@ -188,6 +189,9 @@ class ProviderAdmin(KeyActs):
         signing_secrets.ensure(obj, now=now)
         return self._issue(request, obj, mode, "first key")
 
+    def act_urls(self) -> list[Any]:
+        return [*KeyActs.act_urls(self), *MemberActs.act_urls(self)]
+
     # --- the page of one provider ------------------------------------------------------------------------------
 
     def change_view(
@@ -211,6 +215,7 @@ class ProviderAdmin(KeyActs):
                 for account in provider.accounts.filter(retired_at=None, business_id="")
             ],
             "has_businesses": provider.accounts.exclude(business_id="").exists(),
+            **self.members_panel(request, provider),
             "waiting": Approval.objects.filter(
                 state=Approval.State.WAITING, target_type="provider", target_id__startswith=str(provider.pk)
             ).select_related("requested_by"),
