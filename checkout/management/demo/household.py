@@ -41,7 +41,9 @@ _NOTES = {  # what var/demo.env says above a variable
     "WEBHOOK_SIGNING_SECRET": "Verifies webhooks to sources without a signing secret of their own; not Marketplace's.",
     "PROVIDER_SIGNING_SECRET": "Verifies Marketplace's webhooks, those to the inbox among them.",
     "ADMIN_USERNAME": "The back office. Each recovery code stands in for the second factor once.",
-    "ACCOUNT_STRIPE": "The merchant accounts of Marketplace (Stripe) and of its business `sandbox` (the others).",
+    "ACCOUNT_STRIPE": (
+        "The merchant accounts of Marketplace (Stripe, Razorpay, Secure Processor) and of its business `sandbox`."
+    ),
     "LAB_STRIPE_SECRET_KEY": (
         "A Stripe account of the lab that nobody uses yet, to be typed in under Providers → New account…."
     ),
@@ -135,6 +137,10 @@ def kept_secrets() -> dict[str, str]:
         "HOUSE_STRIPE_WEBHOOK_SECRET": "whsec_" + secrets.token_hex(24),
         "LAB_STRIPE_SECRET_KEY": "sk_test_" + secrets.token_hex(24),
         "LAB_STRIPE_WEBHOOK_SECRET": "whsec_" + secrets.token_hex(24),
+        "RAZORPAY_KEY_ID": "rzp_test_" + secrets.token_hex(7),
+        "RAZORPAY_KEY_SECRET": secrets.token_hex(12),
+        "RAZORPAY_WEBHOOK_SECRET": secrets.token_hex(16),
+        "SECURE_PROCESSOR_SECRET_KEY": secrets.token_hex(32),
         "ADMIN_USERNAME": "admin",
         "ADMIN_PASSWORD": "-".join(secrets.token_hex(3) for _ in range(4)),
         "ADMIN_TOTP_SECRET": base64.b32encode(secrets.token_bytes(20)).decode(),

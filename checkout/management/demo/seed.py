@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from checkout.management.demo import household, sandbox
+from checkout.management.demo import household, sandbox, shop
 from gateway.types import Mode
 from providers import accounts, keys, signing_secrets, staff
 from providers.models import ApiKey, Provider, Service
@@ -61,6 +61,9 @@ def seed() -> Seeded:
         business_name="Marketplace",
         now=now,
     )
+    if "SECURE_PROCESSOR_PRIVATE_KEY" not in kept:
+        kept["SECURE_PROCESSOR_PRIVATE_KEY"] = shop.private_key()
+        household.keep(kept)
     signing_secret = signing_secrets.ensure(provider, now=now).secret.reveal()
     _administrator(kept)
     demo_env = {
@@ -79,6 +82,7 @@ def seed() -> Seeded:
         "LAB_URL": settings.LAB_URL,
         "INBOX_URL": inbox,
         "ACCOUNT_STRIPE": str(account.pk),
+        **shop.open_accounts(provider, kept, now=now),
         **sandbox.open_accounts(provider, kept, now=now),
         "LAB_STRIPE_SECRET_KEY": kept["LAB_STRIPE_SECRET_KEY"],
         "LAB_STRIPE_WEBHOOK_SECRET": kept["LAB_STRIPE_WEBHOOK_SECRET"],
@@ -91,6 +95,7 @@ def seed() -> Seeded:
                 _stripe_at_the_lab("Unused", kept["LAB_STRIPE_SECRET_KEY"], kept["LAB_STRIPE_WEBHOOK_SECRET"]),
             ]
         ),
+        **shop.lab_accounts(kept),
         **sandbox.lab_accounts(kept),
         "LAB_MAIL_DIR": str(household.MAIL),
         "LAB_INBOX_SECRETS": json.dumps({household.INBOX: [signing_secret, settings.WEBHOOK_SIGNING_SECRET]}),
