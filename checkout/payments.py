@@ -248,8 +248,8 @@ def apply_report(*, payment_id: UUID, report: PaymentReport, cause: str, now: da
             return Moved.REFUSED
         takes_money = report.outcome in (Outcome.CAPTURED, Outcome.AUTHORIZED)
         if other := _another_debit(payment, report):
-            if not takes_money:
-                return Moved.REFUSED
+            if report.outcome is not Outcome.CAPTURED:
+                return Moved.REFUSED  # a refused try, or money that is only held: the processor lets it go by itself
             reason = f"a second debit of the same invoice: {other}"
             return transitions.put_under_review(payment, reason=reason, reported=None, cause=cause, now=now)
         if payment.processor_ref and report.processor_ref not in ("", payment.processor_ref):

@@ -440,8 +440,7 @@ def record_external(*, payment_id: UUID, report: RefundReport, cause: str, now: 
         payment = transitions.lock_payment(payment_id)
         if report.mode is not None and report.mode.value != payment.order.mode:
             return Moved.REFUSED
-        ours = (payment.processor_ref, payment.capture_ref)
-        if payment.capture_ref and report.payment_processor_ref not in ("", *ours):
+        if not _is_of(payment, report):
             return Moved.REFUSED  # of another debit of the same order, which pays nothing here
         known = payment.refunds.select_for_update(of=("self",)).filter(processor_ref=report.processor_ref).first()
         if known is None:
@@ -471,8 +470,7 @@ def record_total(*, payment_id: UUID, report: RefundReport, cause: str, now: dat
         payment = transitions.lock_payment(payment_id)
         if report.mode is not None and report.mode.value != payment.order.mode:
             return Moved.REFUSED
-        ours = payment.processor_data.get("payment_uuid")
-        if ours and report.payment_processor_ref not in (ours, payment.processor_ref):
+        if not _is_of(payment, report):
             return Moved.REFUSED  # another debit of the same invoice went back, not the one that paid
         if payment.status != Payment.Status.CAPTURED:
             return transitions.end_payment(payment, Payment.Status.CANCELLED, cause=cause, now=now)
@@ -485,6 +483,14 @@ def record_total(*, payment_id: UUID, report: RefundReport, cause: str, now: dat
             rest = replace(report, money=Money(left, payment.currency), is_total=False)
             moved = record_external(payment_id=payment_id, report=rest, cause=cause, now=now)
         return moved
+
+
+def _is_of(payment: Payment, report: RefundReport) -> bool:
+    """Whether a refund is of the debit that paid, where one order can be debited twice."""
+    if not (payment.capture_ref or payment.processor_data.get("payment_uuid")):
+        return True
+    known = {payment.processor_ref, payment.capture_ref, *payment.processor_data.values()}
+    return report.payment_processor_ref in known | {""}
 
 
 def _excess(payment: Payment, report: RefundReport, *, cause: str, now: datetime) -> Moved:
