@@ -53,7 +53,7 @@ def hand_over_receipts() -> None:
 
 @shared_task(name="checkout.send_letters", ignore_result=True)
 def send_letters() -> None:
-    """Letters to payers. Only begun here: a slow mail server must not hold a process that has payments to look after."""
+    """Letters to payers. Only begun here: a slow mail server must not hold a process that looks after payments."""
     mailing.start_round()
 
 
