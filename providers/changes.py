@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.http import HttpRequest
 
 from gateway.types import Mode
 from providers import accounts, approvals, audit
@@ -18,6 +19,7 @@ from providers.models import ApiKey, Approval, MerchantAccount, Provider
 
 ACT_WEBHOOK_URL = "change_webhook_url"
 ACT_CREDENTIALS = "change_credentials"
+RETURNS = {"success_redirect_url", "cancel_redirect_url", "allowed_origins"}
 
 
 def is_live(provider: Provider) -> bool:
@@ -65,13 +67,60 @@ def approve_webhook_url(*, approval_id: UUID | str, actor: User, now: datetime) 
     return provider
 
 
-def _set_webhook_url(provider_id: UUID, url: str, *, present: str, actor: User, now: datetime) -> None:
+def set_webhook_url_by_owner(*, provider: Provider, url: str, actor: User, request: HttpRequest, now: datetime) -> bool:
+    """An owner's own change: no second person, but a proof at the keyboard and news to every owner (docs/adr/0025).
+
+    What staff had proposed meanwhile was about an address that is no longer there: it is off the table. False when
+    nothing changed.
+    """
+    with transaction.atomic():
+        present = Provider.objects.select_for_update().get(pk=provider.pk).webhook_url
+        if present == url:
+            return False
+        _set_webhook_url(provider.pk, url, present=present, actor=actor, now=now, request=request)
+        approvals.withdraw_all(act=ACT_WEBHOOK_URL, target_id=str(provider.pk), now=now)
+    provider.webhook_url = url
+    return True
+
+
+def set_returns_by_owner(
+    *, provider: Provider, values: Mapping[str, str], actor: User, request: HttpRequest, now: datetime
+) -> bool:
+    """Where buyers may return: `success_redirect_url`, `cancel_redirect_url`, `allowed_origins`, checked before.
+
+    False when nothing changed.
+    """
+    if set(values) - RETURNS:
+        raise ValueError("only the addresses of buyers' returns")
+    with transaction.atomic():
+        present = Provider.objects.select_for_update().get(pk=provider.pk)
+        before = {name: getattr(present, name) for name in values}
+        if before == dict(values):
+            return False
+        Provider.objects.filter(pk=provider.pk).update(**values)
+        audit.record(
+            actor=actor,
+            act="return_addresses_changed",
+            target=provider,
+            details=audit.changes(before, values),
+            request=request,
+            now=now,
+        )
+    for name, value in values.items():
+        setattr(provider, name, value)
+    return True
+
+
+def _set_webhook_url(
+    provider_id: UUID, url: str, *, present: str, actor: User, now: datetime, request: HttpRequest | None = None
+) -> None:
     Provider.objects.filter(pk=provider_id).update(webhook_url=url)
     audit.record(
         actor=actor,
         act="webhook_url_changed",
         target=("provider", str(provider_id)),
         details=audit.changes({"webhook_url": present}, {"webhook_url": url}),
+        request=request,
         now=now,
     )
 

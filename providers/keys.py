@@ -51,6 +51,11 @@ def find_key(text: str, *, kind: ApiKey.Kind = ApiKey.Kind.API, now: datetime) -
     return key
 
 
+def is_usable(key: ApiKey, *, now: datetime) -> bool:
+    """It opens something now, if its provider is active."""
+    return key.revoked_at is None and (key.expires_at is None or key.expires_at > now)
+
+
 def rotate_key(*, key: ApiKey, overlap: timedelta, now: datetime) -> tuple[ApiKey, str]:
     """A successor of the same provider, mode and limits; the old key works until the overlap ends."""
     with transaction.atomic():

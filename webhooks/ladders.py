@@ -18,11 +18,13 @@ State = Delivery.State
 class Ladder:
     delays_seconds: tuple[float, ...]  # before each attempt, counted from the end of the one before
     stuck_after: int  # failures; the Invoice API calls it stuck although one more quick try follows
+    goes_on: bool = True  # the slow ladder follows, where the provider wants it
 
 
 LADDERS = {
     "provider": Ladder(delays_seconds=(0, 1, 2, 4, 8), stuck_after=5),
     "invoice": Ladder(delays_seconds=(0, 1, 2, 4, 8, 16), stuck_after=5),
+    "test": Ladder(delays_seconds=(0, 1, 2), stuck_after=3, goes_on=False),  # somebody sits before it and waits
 }
 
 _MINUTE, _HOUR = 60.0, 3600.0
@@ -69,7 +71,7 @@ def after_failure(
         return Step(state, wait <= MOST_HOLD_SECONDS, ended_at + timedelta(seconds=wait), None)
     slow_since = slow_since or ended_at
     earliest = ended_at + timedelta(seconds=LEAST_GAP_SECONDS)
-    for offset in SLOW_SECONDS[failures - len(rungs.delays_seconds) :] if is_patient else ():
+    for offset in SLOW_SECONDS[failures - len(rungs.delays_seconds) :] if is_patient and rungs.goes_on else ():
         at = slow_since + timedelta(seconds=offset * (1 - JITTER + 2 * JITTER * jitter()))
         if at >= earliest:  # steps that a long pause or a stopped worker swallowed are passed over
             return Step(State.STUCK, False, max(at, ended_at + timedelta(seconds=pause)), slow_since)

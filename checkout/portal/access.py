@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db import connection
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import translation
 from django.utils.crypto import constant_time_compare
@@ -65,7 +65,7 @@ class Door:
             ours = cast(PortalRequest, request)
             _speak(ours)
             enter(ours)
-            response = _refusal(ours, least) or self.view(ours, **of_address)
+            response = _refusal(ours, least) or self._answer(ours, of_address)
             _remember_language(ours, response)
             response.setdefault("Cache-Control", "no-store")
             response.setdefault("X-Robots-Tag", "noindex, nofollow")
@@ -73,6 +73,15 @@ class Door:
 
         guarded.__name__ = f"{self.view.__name__}_door"
         return guarded
+
+    def _answer(self, request: "PortalRequest", of_address: Mapping[str, Any]) -> HttpResponse:
+        """What is not there, or is somebody else's, is said in the portal's own look."""
+        from checkout.portal import frame  # draws the pages of this package, refusals included
+
+        try:
+            return self.view(request, **of_address)
+        except Http404:
+            return frame.page(request, "portal/lost.html", status=404)
 
 
 def door(name: str, route: str, view: View, **least: str) -> Door:
@@ -124,10 +133,15 @@ def _refusal(request: PortalRequest, least: str) -> HttpResponse | None:
         return None
     if not request.memberships:
         return frame.page(request, "portal/no_membership.html", status=403)
-    if not members.may(request.member.role, least):
-        owners = members.names_of(members.owners_of(request.provider))
-        return frame.page(request, "portal/forbidden.html", {"least": least, "owners": owners}, status=403)
-    return None
+    return None if members.may(request.member.role, least) else forbidden(request, least)
+
+
+def forbidden(request: PortalRequest, least: str) -> HttpResponse:
+    """The page that says which role can, and who has it."""
+    from checkout.portal import frame
+
+    owners = members.names_of(members.owners_of(request.provider))
+    return frame.page(request, "portal/forbidden.html", {"least": least, "owners": owners}, status=403)
 
 
 # --- Where to? ------------------------------------------------------------------------------------------------

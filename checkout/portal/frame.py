@@ -1,11 +1,13 @@
 """The frame of every portal page: header, menu, mode, messages, languages; and the pages that many acts share."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import NoReverseMatch, reverse
@@ -117,8 +119,23 @@ def ask(
         "back": back,
         "is_dangerous": is_dangerous,
         "section": section,
+        "form_token": form_token(),
     }
     return page(request, "portal/ask.html", context, status=status)
+
+
+FORM_TOKEN_FOR_SECONDS = 12 * 3600
+
+
+def form_token() -> str:
+    """Names one showing of a form, so that sending it twice does its work once."""
+    return secrets.token_urlsafe(16)
+
+
+def is_first_sending(request: HttpRequest) -> bool:
+    """Whether this showing of the form was not sent before (double click, reload of the answer)."""
+    token = request.POST.get("form_token", "")[:64]
+    return bool(token) and cache.add(f"portal/form/{request.user.pk}/{token}", 1, FORM_TOKEN_FOR_SECONDS)
 
 
 def show_once(

@@ -3,7 +3,7 @@
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from checkout.portal import access, frame
+from checkout.portal import access
 from checkout.portal.access import LIVE, MODE, PROVIDER, TEST, PortalRequest
 
 
@@ -22,8 +22,3 @@ def switch_mode(request: PortalRequest) -> HttpResponse:
     if wanted in (TEST, LIVE):
         request.session[MODE] = wanted
     return HttpResponseRedirect(access.wanted_page(request))
-
-
-def soon(request: PortalRequest) -> HttpResponse:
-    """A page that is being built."""
-    return frame.page(request, "portal/soon.html", {"title": "DZTech Pay"})

@@ -6,16 +6,22 @@ Each line: name, route, view, and the least role for each method; what is not na
 from checkout.portal import (
     account,
     deliveries,
+    dev_api,
     doctor,
     home,
     joining,
+    keys,
     overview,
     password,
     payment,
     payments,
     people,
     refund,
+    service,
+    settings,
     sign_in,
+    signing,
+    try_it,
 )
 from checkout.portal.access import ANYONE, DEVELOPER, OWNER, SIGNED_IN, VIEWER, Door, door
 
@@ -56,7 +62,24 @@ DOORS: list[Door] = [
     door("change_role", "portal/people/<uuid:member_id>/role", people.change_role, GET=OWNER, POST=OWNER),
     door("remove_member", "portal/people/<uuid:member_id>/remove", people.remove, GET=OWNER, POST=OWNER),
     # --- API and keys
-    door("dev_api", "dev/api", home.soon, GET=DEVELOPER),
+    door("dev_api", "dev/api", dev_api.show, GET=DEVELOPER),
+    # (in live mode the acts on keys are an owner's: checkout/portal/keys.py)
+    door("new_key", "dev/api/keys/new/<str:kind>", keys.create, GET=DEVELOPER, POST=DEVELOPER),
+    door("rotate_key", "dev/api/keys/<uuid:key_id>/rotate", keys.rotate, GET=DEVELOPER, POST=DEVELOPER),
+    door("revoke_key", "dev/api/keys/<uuid:key_id>/revoke", keys.revoke, GET=DEVELOPER, POST=DEVELOPER),
+    door("show_signing", "dev/api/signing-secret/show", signing.show, GET=OWNER, POST=OWNER),
+    door("rotate_signing", "dev/api/signing-secret/rotate", signing.rotate, GET=OWNER, POST=OWNER),
+    door("promote_signing", "dev/api/signing-secret/promote", signing.promote, GET=OWNER, POST=OWNER),
+    door("withdraw_signing", "dev/api/signing-secret/withdraw", signing.withdraw, GET=OWNER, POST=OWNER),
+    door("start_try", "dev/api/try", try_it.start, POST=DEVELOPER),
+    door("try", "dev/api/try/<uuid:order_id>", try_it.follow, GET=DEVELOPER),
+    # --- Settings
+    door("settings", "portal/settings/", settings.show, GET=VIEWER),
+    door("change_webhook_url", "portal/settings/webhook", settings.change_webhook_url, GET=OWNER, POST=OWNER),
+    door("send_test_event", "portal/settings/test-event", settings.send_test_event, POST=DEVELOPER),
+    door("change_returns", "portal/settings/returns", settings.change_returns, GET=OWNER, POST=OWNER),
+    door("new_service", "portal/settings/service/new", service.create, GET=OWNER, POST=OWNER),
+    door("edit_service", "portal/settings/service", service.edit, GET=OWNER, POST=OWNER),
     # --- Money and webhooks
     door("home", "portal/", overview.show, GET=VIEWER),
     door("payments", "portal/payments/", payments.show, GET=VIEWER),
