@@ -3,6 +3,7 @@ account's secret, applied. Processors that ask are answered in questions.py.
 """
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -111,15 +112,8 @@ def _verify(processor: str, callback: Callback, *, account_id: UUID | None) -> _
     entry = registry.get(processor)
     blank = entry.build(AdapterConfig(mode=Mode.TEST, base_url="", credentials={}))
     peek = blank.peek(callback)
-    payment = _find_payment(processor, peek)
-    if payment is not None:
-        if account_id is not None and payment.account_id != account_id:
-            raise BadCallback("this payment belongs to another account")
-        candidates = [payment.account]
-    else:
-        candidates = _candidates(processor, peek, account_id=account_id)
     refusal = BadCallback("no account of ours fits this callback")
-    for account in candidates:
+    for account, payment in _suspects(processor, peek, account_id=account_id):
         try:
             read = accounts.adapter_for(account, now=callback.received_at).read_callback(callback)
         except BadCallback as error:
@@ -129,18 +123,40 @@ def _verify(processor: str, callback: Callback, *, account_id: UUID | None) -> _
     raise refusal
 
 
-def _find_payment(processor: str, peek: Peek) -> Payment | None:
-    """By our reference, which is the payment's id or, at some processors, the order's or its code; else by theirs."""
+def _suspects(
+    processor: str, peek: Peek, *, account_id: UUID | None
+) -> Iterator[tuple[MerchantAccount, Payment | None]]:
+    """Whose callback it may be, with the payment that it is about there, where that is known.
+
+    Our own reference names one payment. The processor's ids do not: a seller who knows his webhook secret can have
+    another seller's id written on a payment of his own, and must not silence the other's news by that.
+    """
+    payment = _named_payment(processor, peek)
+    if payment is not None:
+        if account_id is not None and payment.account_id != account_id:
+            raise BadCallback("this payment belongs to another account")
+        yield payment.account, payment
+        return
+    tried = set()
+    for payment in _by_their_id(Payment.objects.filter(processor=processor), peek.processor_ref):
+        if account_id in (None, payment.account_id) and payment.account_id not in tried:
+            tried.add(payment.account_id)
+            yield payment.account, payment
+    for account in _candidates(processor, peek, account_id=account_id):
+        if account.pk not in tried:
+            yield account, None
+
+
+def _named_payment(processor: str, peek: Peek) -> Payment | None:
+    """By our reference, which is the payment's id or, at some processors, the order's or its code."""
     known = Payment.objects.select_related("account").filter(processor=processor)
     try:
         reference = UUID(peek.reference) if peek.reference else None
     except ValueError:
         reference = _order_by_code(peek.reference)
-    if reference is not None:
-        found = known.filter(pk=reference).first() or _try_of_order(known.filter(order=reference), peek)
-        if found is not None:
-            return found
-    return _by_their_id(known, peek.processor_ref)
+    if reference is None:
+        return None
+    return known.filter(pk=reference).first() or _try_of_order(known.filter(order=reference), peek)
 
 
 def _order_by_code(code: str) -> UUID | None:
@@ -148,11 +164,12 @@ def _order_by_code(code: str) -> UUID | None:
     return Order.objects.filter(code=code).values_list("pk", flat=True).first() if is_code else None
 
 
-def _by_their_id(known: QuerySet[Payment], their_id: str) -> Payment | None:
-    """The processor's id of what was opened, else of what took the money."""
+def _by_their_id(known: QuerySet[Payment], their_id: str) -> list[Payment]:
+    """By the processor's id of what was opened, then by that of what took the money: of an account at most one each."""
     if not their_id:
-        return None
-    return known.filter(processor_ref=their_id[:200]).first() or known.filter(capture_ref=their_id[:200]).first()
+        return []
+    known, name = known.select_related("account").order_by("created_at", "pk"), their_id[:200]
+    return [*known.filter(processor_ref=name)[:ACCOUNTS_TRIED], *known.filter(capture_ref=name)[:ACCOUNTS_TRIED]]
 
 
 def _try_of_order(tries: QuerySet[Payment], peek: Peek) -> Payment | None:
@@ -214,7 +231,7 @@ def _apply(
 
 
 def _payment_of(account: MerchantAccount, processor_ref: str) -> Payment | None:
-    return _by_their_id(Payment.objects.filter(account=account), processor_ref)
+    return next(iter(_by_their_id(Payment.objects.filter(account=account), processor_ref)), None)
 
 
 def _apply_refund(
