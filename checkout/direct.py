@@ -46,6 +46,20 @@ def open_and_start(
     return order, payment
 
 
+def asked_again(payment: Payment | None, *, now: datetime) -> bool:
+    """Ask, at once, about a payment that an earlier call left without a clear answer and without a reference.
+
+    True where something was asked: what the same wish comes to is to be looked at once more.
+    """
+    if payment is None or payment.status != Payment.Status.UNKNOWN or payment.processor_ref:
+        return False
+    if payment.created_at >= now:
+        return False  # this call's own: nothing is known of it yet
+    payments.schedule_question(order_id=payment.order_id, now=now)
+    payments.ask_payment(payment_id=payment.pk, now=now)
+    return True
+
+
 def _resume(order_id: UUID, *, cause: str, now: datetime, before_reopening: Callable[[Order], None]) -> Order | None:
     """What an earlier try of the same wish made; opened again where that try had to close it."""
     with transaction.atomic():

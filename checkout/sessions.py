@@ -107,9 +107,7 @@ def open_session(wanted: Wanted, *, cause: str, now: datetime, order_id: UUID | 
     Declined, NoClearAnswer, ProcessorTrouble.
     """
     order, payment = _open_and_start(wanted, cause=cause, now=now, order_id=order_id)
-    if payment is not None and _is_in_the_dark(payment) and payment.created_at < now:
-        payments.schedule_question(order_id=order.pk, now=now)
-        payments.ask_payment(payment_id=payment.pk, now=now)
+    if direct.asked_again(payment, now=now):
         order, payment = _open_and_start(wanted, cause=cause, now=now, order_id=order_id)
     # An order whose only try was refused, and which nobody reopened, still has that try.
     payment = payment or order.payments.order_by("-created_at").first()
@@ -158,10 +156,6 @@ def _open_and_start(
                 f"or add a {wanted.mode} account"
             ) from error
         raise
-
-
-def _is_in_the_dark(payment: Payment) -> bool:
-    return payment.status == Status.UNKNOWN and not payment.processor_ref
 
 
 def _is_of_other_mode(wanted: Wanted) -> bool:

@@ -13,7 +13,7 @@ from checkout.api.base import DialectView, read
 from checkout.api.bodies import answer
 from checkout.api.errors import BadInput, explain
 from checkout.api.payment_token import docs, shapes
-from checkout.errors import CheckoutError, MethodNotAvailable, OrderNotFound
+from checkout.errors import CheckoutError, MethodNotAvailable, NotPayable, OrderNotFound
 from checkout.models import Order, Payment
 from checkout.transitions import WAITING
 from gateway.money import Money
@@ -85,11 +85,20 @@ class CreateToken(PaymentTokenView):
                 order_id=order_id,
             )
 
-        order, payment = direct.open_and_start(
-            open_order, processor=PROCESSOR, cause=f"api key {key.prefix}", now=now, order_id=order_id
-        )
-        if payment is None or payment.status == Payment.Status.DECLINED:
-            raise CardRefused(payment.failure_message if payment else "")
+        def open_and_start() -> tuple[Order, Payment | None]:
+            return direct.open_and_start(
+                open_order, processor=PROCESSOR, cause=f"api key {key.prefix}", now=now, order_id=order_id
+            )
+
+        order, payment = open_and_start()
+        if direct.asked_again(payment, now=now):
+            order, payment = open_and_start()
+        # An order whose only try was refused, and which nobody reopened, still has that try.
+        payment = payment or order.payments.order_by("-created_at").first()
+        if payment is None:
+            raise NotPayable(f"The order is {order.status}")
+        if payment.status in (Payment.Status.DECLINED, Payment.Status.FAILED):
+            raise CardRefused(payment.failure_message)
         if not payment.processor_ref:
             raise NoClearAnswer()
         return answer(shapes.token_out(order, payment))
