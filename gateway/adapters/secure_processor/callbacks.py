@@ -140,10 +140,16 @@ def _payment(values: Json, *, mode: Mode, ask: Ask) -> PaymentReport:
         return _being_decided(reference, "")
     if not reading.is_payment(found):
         return _being_decided(reference, "")
-    if reading.reference_of(found) not in ("", reference) and text(values, "tracking_id"):
+    is_anothers = bool(reference) and reading.reference_of(found) not in ("", reference)
+    if is_anothers and text(values, "tracking_id"):
         raise BadCallback("Secure Processor has another payment under this uid")
     if reading.mode_of(found) not in (None, mode):
         raise BadCallback("the transaction was made in the other mode")
+    if is_anothers and not reference.startswith("pt_"):
+        # One payment's money must not count for another, whoever signed it. What this one's token says, decides. A
+        # caller's own `pt_…` is never the reference there, and tells nothing.
+        log.error("a callback names %s, but %s is of another reference", reference, report.capture_ref)
+        return _being_decided(reference, "")
     return reading.payment_report(found, mode=mode, reference=reference)
 
 
