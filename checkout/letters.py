@@ -6,6 +6,7 @@ update, so two workers never have the same one. The lease of a worker that was k
 again: who dies between the server's yes and our note of it makes the payer get it twice, with the same Message-ID.
 """
 
+import logging
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -16,10 +17,11 @@ from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from checkout import siblings
+from checkout import siblings, soft_cache
 from checkout.errors import CheckoutError
 from checkout.models import Letter, Order, OrderEvent, Refund
 
+logger = logging.getLogger(__name__)
 State = Letter.State
 Kind = Letter.Kind
 # Before each attempt, counted from the end of the one before. With the last one it is failed, and for staff.
@@ -27,6 +29,7 @@ LADDER = [timedelta(minutes=minutes) for minutes in (0, 1, 5, 30, 120, 360, 1440
 LEASE = timedelta(minutes=3)  # longer than any attempt: see mailing.DEADLINE_SECONDS
 TOLD = {OrderEvent.Kind.PAID, OrderEvent.Kind.REFUND_SUCCEEDED}
 SPOKEN = [code for code, _name in settings.LANGUAGES]
+TEST_LETTERS_A_DAY = 200  # of one provider
 PER_ORDER_AN_HOUR = 3
 PER_PERSON_AN_HOUR = 30
 ERROR_KEPT = 300
@@ -74,7 +77,7 @@ def write(order: Order, *, now: datetime, refund: Refund | None = None) -> None:
 
     Every refund that succeeded is told, that of a second payment too: it is the payer's money that came back.
     """
-    if not settings.EMAIL_URL or not is_address(order.payer_email):
+    if not settings.EMAIL_URL or not is_address(order.payer_email) or _is_too_much_trying(order):
         return
     kind = Kind.REFUNDED if refund else Kind.PAID
     letter = Letter(
@@ -91,6 +94,17 @@ def write(order: Order, *, now: datetime, refund: Refund | None = None) -> None:
     if refund:  # one that had come back was not told, and has gone through after all
         failed = Letter.objects.filter(refund=refund, requested_by="", state=State.FAILED)
         failed.update(state=State.QUEUED, next_attempt_at=now, last_error="")
+
+
+def _is_too_much_trying(order: Order) -> bool:
+    """Test payments cost nothing: who has a test key must not write to the world from our address."""
+    if order.is_livemode:
+        return False
+    tried = soft_cache.count(f"test-letters/{order.provider_id}", seconds=timedelta(days=1).total_seconds())
+    if tried is None or tried > TEST_LETTERS_A_DAY:
+        logger.warning("order %s: no letter, too many of test payments of this provider today", order.pk)
+        return True
+    return False
 
 
 def is_address(text: str) -> bool:

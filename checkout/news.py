@@ -204,6 +204,10 @@ def _apply(
             payment = payment or _payment_of(account, notice.processor_ref) or _payment_of(account, notice.capture_ref)
             if payment is None:
                 return Verdict.UNKNOWN_REFERENCE, f"no payment {notice.processor_ref or notice.capture_ref}"
+            if _is_of_another(notice.reference, payment):
+                logger.error("a callback about payment %s carries the money of %s", payment.pk, notice.reference)
+                payments.ask_soon(payment.pk, now=now)
+                return Verdict.NOTHING_NEW, "names one payment and carries the money of another: the processor is asked"
             moved = payments.apply_report(payment_id=payment.pk, report=notice, cause=cause, now=now)
         case SaleReport():
             sold = sales.record_sale(account=account, report=notice, cause=cause, now=now)
@@ -228,6 +232,16 @@ def _apply(
     if moved in (Moved.ALREADY_THERE, Moved.REFUSED):
         return Verdict.NOTHING_NEW, moved.value
     return Verdict.APPLIED, moved.value
+
+
+def _is_of_another(reference: str, payment: Payment) -> bool:
+    """Whether the processor calls the money by the reference of a payment that is not the one the message names."""
+    if reference in ("", str(payment.pk), str(payment.order_id)):
+        return False
+    try:
+        return Payment.objects.filter(pk=UUID(reference)).exists()
+    except ValueError:
+        return False
 
 
 def _payment_of(account: MerchantAccount, processor_ref: str) -> Payment | None:

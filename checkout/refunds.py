@@ -241,7 +241,8 @@ def approve_refund(*, refund_id: UUID, actor: AbstractUser, now: datetime) -> Re
             raise Disputed()
         _decide(approvals.approve, refund.approval_id, by=actor, now=now)
         if refund.is_external:
-            _succeed(refund, cause=f"staff {actor.get_username()}", now=now)
+            if _succeed(refund, cause=f"staff {actor.get_username()}", now=now) is not Moved.MOVED:
+                raise NotRefundable("More would have gone back than was taken: another refund came between. Reject it")
             return refund
         _write(refund, status=Status.REQUESTED, next_ask_at=now + CALL_MAY_TAKE)
     _send(refund, now=now)

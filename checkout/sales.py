@@ -32,7 +32,17 @@ def record_sale(*, account: MerchantAccount, report: SaleReport, cause: str, now
         if said.mode is not None and said.mode.value != account.mode:
             return Moved.REFUSED
         known = _write_down(account, report, said.money, cause=cause, now=now)
+        if not account.is_usable:
+            return _put_aside(known.pk, said.money, cause=cause, now=now)
     return payments.apply_report(payment_id=known.pk, report=said, cause=cause, now=now)
+
+
+def _put_aside(payment_id: UUID, money: Money, *, cause: str, now: datetime) -> Moved:
+    """A sale on an account that was switched off or retired: its secret may be known to others, so people look."""
+    with transaction.atomic():
+        payment = transitions.lock_payment(payment_id)
+        reason = "a sale by a link on an account that is not in use"
+        return transitions.put_under_review(payment, reason=reason, reported=money, cause=cause, now=now)
 
 
 def _write_down(account: MerchantAccount, report: SaleReport, money: Money, *, cause: str, now: datetime) -> Payment:

@@ -348,3 +348,11 @@ def test_the_same_letter_is_the_same_to_the_byte_but_for_its_date(lab, client):
     assert one.extra_headers == other.extra_headers
     assert one.extra_headers["Message-ID"] == f"<letter.{letter.pk.hex}@127.0.0.1>"
     assert (one.body, one.alternatives) == (other.body, other.alternatives)
+
+
+def test_whoever_has_a_test_key_cannot_write_to_the_world_from_our_address(lab, client, monkeypatch):
+    monkeypatch.setattr(letters, "TEST_LETTERS_A_DAY", 1)
+    provider = builders.make_provider()
+    first, second = (paid(lab, client, provider=provider) for _ in range(2))
+    assert written(first) == [("paid", PAYER, "queued")]
+    assert (second.status, written(second)) == ("paid", [])

@@ -146,11 +146,11 @@ def _payment(values: Json, *, mode: Mode, ask: Ask) -> PaymentReport:
     if reading.mode_of(found) not in (None, mode):
         raise BadCallback("the transaction was made in the other mode")
     if is_anothers and not reference.startswith("pt_"):
-        # One payment's money must not count for another, whoever signed it. What this one's token says, decides. A
-        # caller's own `pt_…` is never the reference there, and tells nothing.
+        # One payment's money must not count for another, whoever signed it. What this one's token says, decides.
         log.error("a callback names %s, but %s is of another reference", reference, report.capture_ref)
         return _being_decided(reference, "")
-    return reading.payment_report(found, mode=mode, reference=reference)
+    # A caller's own `pt_…` is never the reference there: what the processor calls it is passed on, to be compared.
+    return reading.payment_report(found, mode=mode, reference=reading.reference_of(found) or reference)
 
 
 def _unnamed(values: Json, *, mode: Mode | None) -> PaymentReport:
