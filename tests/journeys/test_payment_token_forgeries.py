@@ -223,13 +223,20 @@ def test_a_flat_forgery_pays_nothing(shop, made, way):
         assert (told["status"], told["paidAt"], shop.events()) == ("PENDING", None, [])
 
 
-def test_a_flat_callback_that_names_another_orders_transaction_pays_neither(shop, made):
+@pytest.mark.parametrize("named", ["payment", "token"])
+def test_a_flat_callback_that_names_another_orders_transaction_pays_neither(shop, made, named):
     other = shop.token(referenceId="ORDER-1002")
     shop.fault("drop", times=None)
     shop.buyer(other)
     [row] = shop.transactions("payment")
     payment = Payment.objects.get(processor_ref=made["checkout"]["token"])
-    shop.tell({"payment_token_id": str(payment.pk), "status": "successful", "uid": row["uid"]})
+    shop.tell(
+        {
+            "payment_token_id": payment.order.code if named == "token" else str(payment.pk),
+            "status": "successful",
+            "uid": row["uid"],
+        }
+    )
     told = shop.told_status(made)
     assert (told["status"], told["paidAt"], shop.events()) == ("PENDING", None, [])
 
