@@ -6,6 +6,8 @@ own configured addresses count; it may list more. http counts in the demo alone.
 
 from urllib.parse import urlsplit
 
+from django.utils.translation import gettext as _
+
 from providers import redirects
 from providers.models import Provider
 
@@ -42,10 +44,10 @@ def problem_with(text: str, *, allow_http: bool) -> str:
     """What is wrong with a list of origins before it is saved; "" when nothing is."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) > MAX_LISTED:
-        return f"At most {MAX_LISTED} origins can be listed."
+        return _("At most %(n)s origins can be listed.") % {"n": MAX_LISTED}
     for line in lines:
         if origin_of(line) != line.rstrip("/").lower() or not redirects.check(line, allow_http=allow_http).is_fine:
-            return f"“{line[:100]}” is not an origin: write https://shop.example, without a path."
+            return _("“%(line)s” is not an origin: write https://shop.example, without a path.") % {"line": line[:100]}
     return ""
 
 

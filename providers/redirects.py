@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
 from django.utils.encoding import iri_to_uri
+from django.utils.translation import gettext as _
 
 PLACEHOLDERS = ("orderId", "externalId")
 MAX_LENGTH = 1000
@@ -33,23 +34,23 @@ class Checked:
 def check(url: str, *, allow_http: bool) -> Checked:
     """Whether buyers may be sent there. `allow_http` is for the demo."""
     if not url:
-        return Checked(errors=("Enter an address.",))
+        return Checked(errors=(_("Enter an address."),))
     if len(url) > MAX_LENGTH:
-        return Checked(errors=(f"The address is longer than {MAX_LENGTH} characters.",))
+        return Checked(errors=(_("The address is longer than %(n)s characters.") % {"n": MAX_LENGTH},))
     if _BLANK_OR_CONTROL.search(url):
-        return Checked(errors=("The address contains a space or an invisible character.",))
+        return Checked(errors=(_("The address contains a space or an invisible character."),))
     if "\\" in url:  # browsers read it as a slash, parsers do not: the host would be somebody else's choice
-        return Checked(errors=("The address contains a backslash.",))
+        return Checked(errors=(_("The address contains a backslash."),))
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        return Checked(errors=("This is not an address.",))
+        return Checked(errors=(_("This is not an address."),))
     errors = [*_problems_of_host(parts.scheme, parts.netloc, parts.hostname, port, allow_http)]
     errors += _problems_of_placeholders(url, authority=f"{parts.scheme}{parts.netloc}", fragment=parts.fragment)
     warnings = []
     if not errors and "{orderId}" not in url:
-        warnings.append("The address has no {orderId}: the page it leads to cannot tell which order was paid.")
+        warnings.append(_("The address has no {orderId}: the page it leads to cannot tell which order was paid."))
     return Checked(errors=tuple(errors), warnings=tuple(warnings))
 
 
@@ -66,18 +67,18 @@ def _encoded(value: str) -> str:
 
 def _problems_of_host(scheme: str, netloc: str, host: str | None, port: int | None, allow_http: bool) -> list[str]:
     if scheme not in ("http", "https"):
-        return ["The address must begin with https://."]
+        return [_("The address must begin with https://.")]
     problems = []
     if scheme == "http" and not allow_http:
-        problems.append("The address must begin with https://: plain http is for the demo only.")
+        problems.append(_("The address must begin with https://: plain http is for the demo only."))
     if "@" in netloc:
-        problems.append("The address must not contain a user name or password.")
+        problems.append(_("The address must not contain a user name or password."))
     elif not host:
-        problems.append("The address has no host.")
+        problems.append(_("The address has no host."))
     elif "{" not in netloc and "}" not in netloc and not _is_host(host):
-        problems.append("The host of the address is not a valid name.")
+        problems.append(_("The host of the address is not a valid name."))
     if port == 0:
-        problems.append("The port of the address is not valid.")
+        problems.append(_("The port of the address is not valid."))
     return problems
 
 
@@ -92,11 +93,14 @@ def _is_host(host: str) -> bool:
 def _problems_of_placeholders(url: str, *, authority: str, fragment: str) -> list[str]:
     names = _PLACEHOLDER.findall(url)
     unknown = sorted({name for name in names if name not in PLACEHOLDERS})
-    problems = [f"{{{name}}} is not known: only {{orderId}} and {{externalId}} are." for name in unknown]
+    problems = [
+        _("%(name)s is not known: only {orderId} and {externalId} are.") % {"name": "{" + name + "}"}
+        for name in unknown
+    ]
     if re.search(r"[{}]", _PLACEHOLDER.sub("", url)):
-        problems.append("A brace is opened and not closed, or closed and not opened.")
+        problems.append(_("A brace is opened and not closed, or closed and not opened."))
     if re.search(r"[{}]", authority):
-        problems.append("A placeholder can stand in the path or the query, not in the host.")
+        problems.append(_("A placeholder can stand in the path or the query, not in the host."))
     if re.search(r"[{}]", fragment):
-        problems.append("A placeholder can stand in the path or the query, not after #.")
+        problems.append(_("A placeholder can stand in the path or the query, not after #."))
     return problems

@@ -20,19 +20,17 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCALE = ROOT / "checkout" / "locale"
 LANGUAGES = ("uz", "ru")
 SOURCES = ["checkout/wording.py", "checkout/letter_texts.py", "checkout/pages/*.py"]
-# The portal's pages about money and webhooks.
-_PORTAL = (
-    "amounts", "charts", "clock", "deliveries", "delivery", "delivery_words", "doctor", "doctor_words", "filters",
-    "lost", "overview", "payment", "payment_words", "payments", "places", "refund",
-)  # fmt: skip
-SOURCES += [f"checkout/portal/{name}.py" for name in _PORTAL]
+SOURCES += ["checkout/portal/*.py", "providers/member_news.py"]
+# Why an address that a merchant writes cannot be taken.
+SOURCES += ["providers/redirects.py", "providers/origins.py", "webhooks/targets.py"]
 TEMPLATES = ["templates/checkout/*.html", "templates/site/*.html", "templates/email/*.html", "templates/email/*.txt"]
-TEMPLATES += [f"templates/portal/{name}.html" for name in _PORTAL]
+TEMPLATES += ["templates/portal/*.html", "templates/email/account/*.html", "templates/email/account/*.txt"]
 KEYWORDS = {"_": None, "gettext": None, "gettext_lazy": None, "gettext_noop": None, "pgettext": ((1, "c"), 2)}
 
 _TRANSLATE = re.compile(
     r"""\{%\s*translate\s+(?:"([^"]*)"|'([^']*)')(?:\s+context\s+(?:"([^"]*)"|'([^']*)'))?[^%]*%\}"""
 )
+_ARGUMENT = re.compile(r"""=_\("([^"]*)"\)""")  # {% include … with word=_("paid") %}
 _BLOCK = re.compile(r"\{%\s*blocktranslate[^%]*%\}(.*?)\{%\s*endblocktranslate\s*%\}", re.DOTALL)
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
@@ -60,6 +58,8 @@ def _in_templates() -> Iterator[Key]:
             text = path.read_text()
             for found in _TRANSLATE.finditer(text):
                 yield found[1] or found[2], found[3] or found[4]
+            for found in _ARGUMENT.finditer(text):
+                yield found[1], None
             for found in _BLOCK.finditer(text):
                 yield _VARIABLE.sub(r"%(\1)s", found[1]), None
 

@@ -35,6 +35,18 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
+// A page that waits for something looks again by itself, but not under somebody who reads elsewhere or selects.
+const waiting = document.querySelector("[data-reload-seconds]");
+if (waiting) {
+  setInterval(() => {
+    if (!document.hidden && getSelection().isCollapsed) location.reload();
+  }, waiting.dataset.reloadSeconds * 1000);
+}
+
+// On a phone the menu is wider than the page: the present line comes into sight.
+const here = document.querySelector(".menu [aria-current]");
+if (here) here.closest(".menu").scrollLeft = here.offsetLeft - 24;
+
 // One open menu at a time; Escape and a click elsewhere close it.
 const drops = [...document.querySelectorAll("details.drop")];
 document.addEventListener("click", (event) => {
