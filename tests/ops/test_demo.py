@@ -190,3 +190,21 @@ def test_reset_drops_the_data_but_not_while_it_runs(tree):
     assert subprocess.run(command, cwd=tree, capture_output=True).returncode == 0
     assert not (tree / "var" / "pay.sqlite3").exists()
     assert not (tree / "var" / "secrets.json").exists()
+
+
+def test_the_seller_signs_in_to_the_portal_with_what_the_demo_wrote_down(demo):
+    base, seller = demo.env["BASE_URL"], requests.Session()
+    form = seller.get(f"{base}/portal/sign-in", timeout=10).text
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)[1]
+    answer = seller.post(
+        f"{base}/portal/sign-in",
+        {
+            "csrfmiddlewaretoken": token,
+            "username": demo.env["PORTAL_USERNAME"],
+            "password": demo.env["PORTAL_PASSWORD"],
+            "next": "/dev/api",
+        },
+        timeout=10,
+    )
+    assert answer.status_code == 200 and answer.url == f"{base}/dev/api"
+    assert demo.env["MERCHANT_SECRET"][:20] in answer.text and demo.env["MERCHANT_SECRET"] not in answer.text

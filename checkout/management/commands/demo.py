@@ -137,9 +137,14 @@ def greeting(seeded: Seeded, *, seconds: float) -> str:
     Start here       {base}/
     Buy something    {base}/services/{env["SERVICE_SLUG"]}
     API, to try      {base}/docs/
+    Seller’s portal  {base}/portal/
     Back office      {base}/admin/
     Webhook inbox    {env["INBOX_URL"]}
     Processor lab    {env["LAB_URL"]}/
+
+    Portal sign-in
+      e-mail         {env["PORTAL_USERNAME"]}
+      password       {env["PORTAL_PASSWORD"]}
 
     Back office sign-in
       user           {env["ADMIN_USERNAME"]}

@@ -40,6 +40,7 @@ _NOTES = {  # what var/demo.env says above a variable
     "MERCHANT_SECRET": "The Merchant-secret API: starts payments of Marketplace, and nothing else.",
     "WEBHOOK_SIGNING_SECRET": "Verifies webhooks to sources without a signing secret of their own; not Marketplace's.",
     "PROVIDER_SIGNING_SECRET": "Verifies Marketplace's webhooks, those to the inbox among them.",
+    "PORTAL_USERNAME": "The merchant's portal, as the owner of Marketplace: /portal/ and /dev/api.",
     "ADMIN_USERNAME": "The back office. Each recovery code stands in for the second factor once.",
     "ACCOUNT_STRIPE": (
         "The merchant accounts of Marketplace (Stripe, Razorpay, Secure Processor) and of its business `sandbox`."
@@ -143,6 +144,8 @@ def kept_secrets() -> dict[str, str]:
         "SECURE_PROCESSOR_SECRET_KEY": secrets.token_hex(32),
         "ADMIN_USERNAME": "admin",
         "ADMIN_PASSWORD": "-".join(secrets.token_hex(3) for _ in range(4)),
+        "PORTAL_USERNAME": "owner@marketplace.example",
+        "PORTAL_PASSWORD": "-".join(secrets.token_hex(3) for _ in range(4)),
         "ADMIN_TOTP_SECRET": base64.b32encode(secrets.token_bytes(20)).decode(),
     }
     if missing := {name: value for name, value in made.items() if name not in kept}:

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from checkout.management.demo import household, sandbox, shop
 from gateway.types import Mode
-from providers import accounts, keys, signing_secrets, staff
-from providers.models import ApiKey, Provider, Service
+from providers import accounts, keys, members, signing_secrets, staff
+from providers.models import ApiKey, Provider, Role, Service
 
 SLUG = "marketplace"
 SERVICE_SLUG = "premium-credits"
@@ -66,6 +66,10 @@ def seed() -> Seeded:
         household.keep(kept)
     signing_secret = signing_secrets.ensure(provider, now=now).secret.reveal()
     _administrator(kept)
+    # A password or a phone changed there stays changed.
+    members.add_person(
+        provider=provider, email=kept["PORTAL_USERNAME"], role=Role.OWNER, password=kept["PORTAL_PASSWORD"], now=now
+    )
     demo_env = {
         "BASE_URL": settings.BASE_URL,
         "PROVIDER_API_KEY": _api_key(provider, kept),
@@ -75,6 +79,8 @@ def seed() -> Seeded:
         "MERCHANT_SECRET": _merchant_secret(provider, kept),
         "WEBHOOK_SIGNING_SECRET": settings.WEBHOOK_SIGNING_SECRET,
         "PROVIDER_SIGNING_SECRET": signing_secret,
+        "PORTAL_USERNAME": kept["PORTAL_USERNAME"],
+        "PORTAL_PASSWORD": kept["PORTAL_PASSWORD"],
         "ADMIN_USERNAME": kept["ADMIN_USERNAME"],
         "ADMIN_PASSWORD": kept["ADMIN_PASSWORD"],
         "ADMIN_TOTP_SECRET": kept["ADMIN_TOTP_SECRET"],
