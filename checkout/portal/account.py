@@ -8,8 +8,6 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
-from django.contrib.auth.forms import SetPasswordForm
-from django.contrib.auth.models import User
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -18,6 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from checkout.portal import access, frame
 from checkout.portal.access import PortalRequest
+from checkout.portal.new_password import NewPasswordForm
 from checkout.portal.proof import ProofForm
 from checkout.portal.sign_in import CodeForm
 from providers import audit, member_news, members, staff
@@ -36,12 +35,8 @@ class AboutForm(forms.Form):
     )
 
 
-class PasswordForm(SetPasswordForm, ProofForm):  # type: ignore[type-arg, misc]
+class PasswordForm(NewPasswordForm, ProofForm):  # type: ignore[misc]
     """The new password twice, then the proof that it is its owner who changes it."""
-
-    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
-        ProofForm.__init__(self, *args, **kwargs)
-        self.user = user
 
 
 def show(request: PortalRequest) -> HttpResponse:

@@ -4,7 +4,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse, HttpResponseRedirect
@@ -15,12 +14,13 @@ from django.utils.translation import gettext as _
 
 from checkout.portal import access, frame, words
 from checkout.portal.access import PortalRequest
+from checkout.portal.new_password import NewPasswordForm
 from checkout.portal.sign_in import enter_as, is_too_often, too_many
 from providers import audit, members
 from providers.models import Invitation, Member
 
 
-class JoinForm(SetPasswordForm):  # type: ignore[type-arg]
+class JoinForm(NewPasswordForm):
     name = forms.CharField(
         label=gettext_lazy("Your name"),
         max_length=150,

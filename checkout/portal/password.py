@@ -6,7 +6,6 @@ from axes.utils import reset as reset_tries
 from django import forms
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.models import User
 from django.contrib.auth.tokens import default_token_generator
 from django.contrib.auth.views import PasswordResetConfirmView
@@ -21,6 +20,7 @@ from django.utils.translation import gettext as _
 from checkout import ratelimit
 from checkout.portal import frame
 from checkout.portal.access import PortalRequest
+from checkout.portal.new_password import NewPasswordForm
 from checkout.portal.sign_in import is_too_often, too_many
 from providers import audit, member_news, members
 
@@ -68,10 +68,6 @@ def _send_link(request: PortalRequest, email: str) -> None:
         request=request,
         now=now,
     )
-
-
-class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg]
-    """Django's, with its long rules said once, below the first field."""
 
 
 class ResetView(PasswordResetConfirmView):

@@ -159,3 +159,12 @@ def test_the_account_belongs_to_the_person_not_to_a_provider(provider):
     merchant = sign_in(member)
     assert merchant.get("/portal/").status_code == 403
     assert merchant.get("/portal/account").status_code == 200
+
+
+@pytest.mark.parametrize("lang, said", [("uz", "kamida 12"), ("ru", "не меньше 12"), ("en", "at least 12")])
+def test_why_a_password_is_refused_is_said_in_the_readers_language(viewer, lang, said):
+    viewer.get("/portal/account", lang=lang)
+    answer = viewer.post("/portal/account/password", new_password1="short", new_password2="short", proof=PASSWORD)
+    assert said in answer.content.decode().split('class="problem"')[1]
+    viewer.user.refresh_from_db()
+    assert viewer.user.check_password(PASSWORD)
