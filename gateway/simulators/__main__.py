@@ -52,7 +52,9 @@ def main() -> int:
     def stop(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)
+    # Both by name: a shell that starts us in the background has SIGINT ignored.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
     try:
         sys.stdout.write(f"Processor lab: {running.base_url}\n")
         sys.stdout.flush()
