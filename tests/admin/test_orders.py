@@ -287,7 +287,7 @@ def test_a_review_is_settled_by_two_people(person, reviewed):
 def test_the_first_page_of_an_empty_house_says_that_nothing_is_wrong(admin):
     page = admin.get("/admin/").content.decode()
     assert "Nothing needs you now" in page
-    assert page.count('class="card"') == 6
+    assert page.count('class="card"') == 10
 
 
 def test_the_first_page_counts_what_waits_and_leads_there(support, reviewed, paid_stuck):
