@@ -95,7 +95,7 @@ def test_a_product_that_hangs_does_not_hold_the_end_and_hears_again_after_it(tmp
         pass
     began = time.monotonic()
     lab.stop()
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 10  # of the twenty it would take to wait for it
 
     lab = start(path, product)
     rows = requests.get(f"{lab.base_url}/_lab/stripe/callbacks", timeout=5).json()["callbacks"]
