@@ -232,3 +232,18 @@ def test_a_test_payment_is_paid_at_the_lab_and_its_page_says_so_without_script(v
     buyer.click("[name=outcome][value=approve]")
     page.wait_for_selector(".badge--ok:has-text('Paid')", timeout=30_000)
     assert "Payment succeeded" in page.inner_text("main")
+
+
+def test_the_menus_of_a_phone_stay_on_the_page(visit, shop, provider):
+    member = make_member(provider, "owner", "both@shop.test")
+    make_member(make_provider(name="Another seller, whose name is rather long too"), "viewer", "both@shop.test")
+    page = visit(viewport=NARROW).open(f"{shop}/portal/sign-in")
+    page.fill("[name=username]", member.user.username)
+    page.fill("[name=password]", PASSWORD)
+    page.click("main form button[type=submit]")
+    page.goto(f"{shop}/portal/people/")
+    for menu in (".drop:not(.drop--end)", ".drop--end"):
+        page.click(f"{menu} summary")
+        box = page.locator(f"{menu} .drop__box").bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= NARROW["width"], menu
+        page.keyboard.press("Escape")
