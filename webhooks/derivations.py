@@ -106,7 +106,7 @@ def _keys(secret: str, scheme: Scheme) -> Iterator[tuple[tuple[Slip, ...], bytes
 
 
 def _padded(text: str) -> bytes:
-    kept = "".join(letter for letter in text if letter.isalnum() or letter in "-_")
+    kept = "".join(letter for letter in text if (letter.isascii() and letter.isalnum()) or letter in "-_")
     kept = kept[:-1] if len(kept) % 4 == 1 else kept
     return (kept + "=" * (-len(kept) % 4)).encode()
 

@@ -192,7 +192,7 @@ def _form_of_time(headers: dict[str, str]) -> list[Finding]:
 
 def _of_clock(case: Case, headers: Mapping[str, str], now: datetime) -> list[Finding]:
     text = headers.get(TIMESTAMP, "")
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit()):  # "²" is a digit, too, and no number
         return []
     seconds = int(text)
     try:

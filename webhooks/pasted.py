@@ -68,8 +68,13 @@ def headers_of(text: str) -> dict[str, str]:
     for name, value in pairs:
         if len(headers) < MOST_HEADERS:
             plain = name.lower().replace("_", "-").removeprefix("http-")
-            headers[plain] = value.strip().removesuffix(",").strip("\"'")[:LONGEST_VALUE]
+            headers[plain] = _printable(value.strip().removesuffix(",").strip("\"'")[:LONGEST_VALUE])
     return headers
+
+
+def _printable(text: str) -> str:
+    """Without halves of characters, which JSON can name and no encoding can write."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _one(value: Any) -> str:
@@ -141,7 +146,7 @@ def _read_otherwise(body: bytes) -> Iterator[tuple[Change, bytes]]:
         except (ValueError, RecursionError):
             inner = None
         if isinstance(inner, str):
-            yield Change.QUOTED, inner.encode()
+            yield Change.QUOTED, inner.encode("utf-8", "replace")
     if "%7B" in text.upper():
         yield Change.FORM, unquote_plus(text).removesuffix("=").encode()
 
@@ -231,7 +236,7 @@ def fields_that_differ(original: bytes, pasted: bytes) -> list[str]:
         return []
     if not isinstance(ours, dict) or not isinstance(theirs, dict):
         return []
-    return [str(name) for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
+    return [_printable(str(name)) for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
 
 
 # --- without it ---------------------------------------------------------------------------------------------------

@@ -151,3 +151,24 @@ def test_a_webhook_not_sent_yet_can_be_picked(developer, provider, row):
     Delivery.objects.filter(pk=row.pk).update(state="stuck")
     row.tries.all().delete()
     assert "There are no headers" in examine(developer, delivery=str(row.pk))
+
+
+SIGNED = f"webhook-signature: v1,{'A' * 43}=\nwebhook-id: msg_1\nwebhook-timestamp: "
+HALF = "\ud800"  # half of a character: JSON can name it, no encoding can write it
+PASTED = {
+    "a time in raised digits": {"headers": SIGNED + "²", "body": "{}"},
+    "half a character among the headers": {"headers": json.dumps({"webhook-id": HALF, "webhook-timestamp": "1"})},
+    "half a character as the whole body": {"headers": SIGNED + "1", "body": json.dumps(HALF)},
+    "half a character as the name of a field": {"headers": SIGNED + "1", "body": json.dumps({HALF: 1})},
+    "a secret with a letter of no secret": {"headers": SIGNED + "1", "secret": "whsec_é", "computed": "a" * 64},
+    "percent signs": {"headers": "signature: %s %(x)d", "body": "%s%(x)s", "computed": "%s", "secret": "%s"},
+    "brackets without an end": {"headers": "[" * 5000, "body": "[" * 20000},
+    "numbers without an end": {"headers": SIGNED + "9" * 2000, "body": '{"a": 1e999999, "b": ' + "9" * 5000 + "}"},
+}
+
+
+@pytest.mark.parametrize("what", PASTED)
+def test_whatever_is_pasted_is_answered(developer, row, secret, what):
+    pasted = {"headers": headers_of(row), "body": "{}", "secret": secret, "computed": "v1,x", **PASTED[what]}
+    assert "<h2" in examine(developer, **pasted)
+    examine(developer, **{**pasted, "delivery": str(row.pk)})
