@@ -130,6 +130,7 @@ def one(request: PortalRequest, delivery_id: UUID) -> HttpResponse:
         "made": clock.moment(row.created_at, request.provider),
         "next": clock.moment(row.next_attempt_at, request.provider),
         "delays": delivery_words.tries_of(row),
+        "goes_on": delivery_words.goes_on(row),
         "tries": [_try(attempt, request) for attempt in tries],
         "headers": sorted((tries[0].request_headers if tries else row.headers).items()),
         "body": row.body,

@@ -53,5 +53,11 @@ def tries_of(row: Delivery) -> str:
     return ", ".join(f"{seconds:g}" for seconds in ladder.delays_seconds) if ladder else ""
 
 
+def goes_on(row: Delivery) -> bool:
+    """Whether it is tried for a day where the quick tries got nothing across."""
+    ladder = ladders.LADDERS.get(row.ladder)
+    return bool(ladder and ladder.goes_on and row.provider and row.provider.tries_webhooks_for_days)
+
+
 def tone_of(attempt: Attempt) -> str:
     return "bad" if attempt.error or not attempt.status else "ok"

@@ -8,10 +8,11 @@ from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from checkout.portal import amounts, clock, frame, keys, try_it
+from checkout import notifications
+from checkout.portal import clock, frame, keys, try_it
 from checkout.portal import samples as payment_samples
 from checkout.portal.access import OWNER, PortalRequest
-from gateway.money import exponent_of
+from gateway.money import Money, exponent_of
 from providers import members
 from providers.models import ApiKey, SigningSecret
 from webhooks import samples as webhook_samples
@@ -119,7 +120,11 @@ def _sample(request: PortalRequest, api: str, language: str, rows: list[Row]) ->
     invented = {"secret": "merchant_", "provider": "provider_"}[api] + ("test_" if request.mode == "test" else "")
     redirect = provider.success_redirect_url.replace("{orderId}", "7").replace("{externalId}", "7")
     redirect = redirect or "https://shop.example/thanks"
-    major = amounts.plain_text(service.price_minor, service.currency) if service else _example_major(provider.currency)
+    price = (
+        Money(service.price_minor, service.currency)
+        if service
+        else Money(10 * 10 ** exponent_of(provider.currency), provider.currency)
+    )
     return payment_samples.filled(
         api,
         language,
@@ -129,11 +134,8 @@ def _sample(request: PortalRequest, api: str, language: str, rows: list[Row]) ->
             "REDIRECT": redirect,
             "REDIRECT_ENCODED": quote(redirect, safe=""),
             "MINOR": str(EXAMPLE_MINOR),
-            "MAJOR": major,
+            # 5, not 5.00: each language writes that its own way, and the samples share an Idempotency-Key.
+            "MAJOR": str(notifications.wire_major(price)),
             "EXTERNAL_ID": "sale-7",
         },
     )
-
-
-def _example_major(currency: str) -> str:
-    return amounts.plain_text(10 * 10 ** exponent_of(currency), currency)

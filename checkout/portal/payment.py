@@ -34,7 +34,7 @@ class Try:
     advice: str
     captured: Money
     left: Money
-    refunds: list[tuple[Refund, payment_words.Badge, str]]
+    refunds: list[tuple[Refund, payment_words.Badge, str, str]]  # …, when, who
     refund_url: str
     why_not: str
 
@@ -46,6 +46,8 @@ def show(request: PortalRequest, order_id: UUID) -> HttpResponse:
     back = {refund.pk: refund for row in tries for refund in row.refunds.all()}
     is_owner = members.may(request.member.role, OWNER)
     now = timezone.now()
+    events = list(order.events.all())
+    causes = {event.refund_id: event.cause for event in reversed(events) if event.refund_id}  # of the first of each
     told = list(Delivery.objects.filter(order_id=order.pk, provider=request.provider).order_by("-sequence", "-id"))
     context = {
         "section": "payments",
@@ -54,10 +56,10 @@ def show(request: PortalRequest, order_id: UUID) -> HttpResponse:
         "bought": payment_words.bought(order),
         "seller": sellers.seller_name(order) if order.business_id else "",
         "facts": _facts(order, request),
-        "tries": [_try(order, row, is_owner=is_owner, request=request) for row in reversed(tries)],
+        "tries": [_try(order, row, causes, is_owner=is_owner, request=request) for row in reversed(tries)],
         "lines": [
             (line, clock.moment(line.at, request.provider))
-            for line in payment_words.timeline(order, order.events.all(), {row.pk: row for row in tries}, back)
+            for line in payment_words.timeline(order, events, {row.pk: row for row in tries}, back)
         ],
         "deliveries": [
             (
@@ -101,16 +103,17 @@ def why_not(order: Order, payment: Payment, *, left: int) -> str:
     return "" if left else _("All of it has gone back, or is on its way.")
 
 
-def _try(order: Order, row: Payment, *, is_owner: bool, request: PortalRequest) -> Try:
+def _try(order: Order, row: Payment, causes: dict[UUID, str], *, is_owner: bool, request: PortalRequest) -> Try:
     reserved = sum(refund.amount_minor for refund in row.refunds.all() if refund.status in Refund.RESERVING)
     left = max(0, row.captured_minor - reserved)
     reason = why_not(order, row, left=left)
     may = is_owner and not reason
+    method = payment_words.method_name(row.method, row.processor)
     return Try(
         row=row,
         badge=payment_words.Badge(*payment_words.TRIES[row.status]),
         processor=payment_words.processor_name(row.processor),
-        method=payment_words.method_name(row.method, row.processor),
+        method=method,
         advice=payment_words.advice_of(row),
         captured=Money(row.captured_minor, row.currency),
         left=Money(left, row.currency),
@@ -119,6 +122,7 @@ def _try(order: Order, row: Payment, *, is_owner: bool, request: PortalRequest) 
                 refund,
                 payment_words.Badge(*payment_words.REFUNDS[refund.status]),
                 clock.moment(refund.created_at, request.provider),
+                payment_words.who(causes.get(refund.pk, ""), method),
             )
             for refund in row.refunds.all()
         ],

@@ -206,7 +206,7 @@ def _line(order: Order, event: OrderEvent, payments: Mapping[UUID, Payment], ref
     money = refund.money if refund else Money(payment.captured_minor, payment.currency) if payment else order.money
     method = method_name(payment.method, payment.processor) if payment else ""
     names = {"method": method or _("The processor"), "amount": display.money(money, get_language() or "en")}
-    return Line(what=_(text) % names, note=_note(event, refund), who=_who(event.cause, method), at=event.at, tone=tone)
+    return Line(what=_(text) % names, note=_note(event, refund), who=who(event.cause, method), at=event.at, tone=tone)
 
 
 def _note(event: OrderEvent, refund: Refund | None) -> str:
@@ -220,7 +220,8 @@ def _note(event: OrderEvent, refund: Refund | None) -> str:
     return ""
 
 
-def _who(cause: str, method: str) -> str:
+def who(cause: str, method: str) -> str:
+    """Whose doing it was, in the seller's words: our staff have no names here."""
     for beginning, words in _WHO.items():
         if cause.startswith(beginning):
             name = cause.removeprefix(beginning).strip() if beginning in ("api key", "member ") else ""

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from checkout import orders, ratelimit, statuses
+from checkout import notifications, orders, ratelimit, statuses
 from checkout.errors import AmountNotAMultiple, AmountTooSmall, CheckoutError
 from checkout.models import Order
 from checkout.portal import amounts, clock, delivery_words, frame, payment_words
@@ -186,5 +186,5 @@ def _answer_of(order: Order) -> list[tuple[str, str]]:
         ("checkoutUrl", _page_of(order)),
         ("orderId", str(order.pk)),
         ("externalId", order.external_id),
-        ("amount", amounts.plain_text(order.amount_minor, order.currency)),
+        ("amount", str(notifications.wire_major(order.money))),
     ]

@@ -81,6 +81,19 @@ def test_one_webhook_shows_what_was_sent_and_answered(viewer, provider, order):
     assert "payment_succeeded&quot;" in page
 
 
+def test_the_page_of_a_webhook_promises_a_day_of_tries_only_where_there_is_one(viewer, provider, order):
+    row = told(provider, order, status=503)
+    promise, end = "is tried again for a day", "is left, until somebody sends it again"
+    assert promise in viewer.get(page_of(row)).content.decode()
+    Delivery.objects.update(ladder="test")
+    page = viewer.get(page_of(row)).content.decode()
+    assert end in page and "0, 1, 2 seconds" in page and promise not in page
+    Delivery.objects.update(ladder="provider")
+    type(provider).objects.update(tries_webhooks_for_days=False)
+    page = viewer.get(page_of(row)).content.decode()
+    assert end in page and promise not in page
+
+
 def test_the_answer_of_a_receiver_is_text_and_nothing_else(viewer, provider, order):
     row = told(provider, order, status=500, body="<script>alert(1)</script>")
     page = viewer.get(page_of(row)).content.decode()

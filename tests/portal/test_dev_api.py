@@ -217,6 +217,20 @@ def test_the_samples_run_as_they_are_pasted(live_server, lab, settings, develope
     assert order.mode == "test"
 
 
+@pytest.mark.slow
+def test_samples_of_one_sale_pasted_one_after_the_other_are_one_order(live_server, lab, settings, developer, tmp_path):
+    settings.BASE_URL = live_server.url
+    key = make(developer, "api")
+    environment = {"PATH": os.environ["PATH"], "PROVIDER_API_KEY": key, "NO_PROXY": "127.0.0.1"}
+    for language, runs in RUNS.items():
+        if shutil.which(runs[0]) is None:
+            continue
+        file = tmp_path / f"sample.{language}"
+        file.write_text(sample_of(developer, "provider", language))
+        told = subprocess.run([*runs, str(file)], env=environment, capture_output=True, text=True, timeout=60)
+        assert told.returncode == 0 and str(Order.objects.get().token) in told.stdout, told.stdout + told.stderr
+
+
 def test_samples_carry_nothing_out_of_a_name_that_would_end_a_text(developer):
     provider = developer.member.provider
     provider.success_redirect_url = "https://shop.test/'\"`$(id)\\?o={orderId}"

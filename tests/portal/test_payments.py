@@ -376,6 +376,18 @@ def test_an_owner_sends_all_of_it_back_in_two_steps(owner, paid):
     assert refund_of(paid) not in page  # nothing is left
 
 
+def test_a_refund_says_whose_doing_it_was_and_names_nobody_of_our_staff(owner, paid):
+    refunds.request_refund(
+        order_id=paid.pk, amount_minor=1_000, reason="goodwill", idempotency_key="by-staff",
+        requested_by="staff-login-name", cause="staff staff-login-name", now=timezone.now(),
+    )  # fmt: skip
+    send(owner, paid, "20")
+    page = owner.get(page_of(paid)).content.decode()
+    listed = re.search(r'<ul class="plain refunds">(.*?)</ul>', page, re.DOTALL)[1]
+    assert "Our staff · goodwill" in listed and f"Your team: {owner.user.username}" in listed
+    assert "staff-login-name" not in page
+
+
 def test_a_part_can_go_back_and_then_no_more_than_the_rest(owner, paid):
     send(owner, paid, "40")
     assert 'value="60.00"' in owner.get(refund_of(paid)).content.decode()
