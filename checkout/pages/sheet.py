@@ -1,7 +1,8 @@
 """Everything the checkout's templates show, worked out from the rows: one look, one sheet."""
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -260,7 +261,7 @@ def sheet_of(
         paid_at=order.paid_at,
         method=method if order.paid_at else "",
         refunded=refunded,
-        ways=[_way(offer) for offer in offers],
+        ways=_ways(offers),
         is_left_out=notice is Notice.SELLER,
         is_choosing=state == PageState.WAITING and len(offers) > 1 and "choose" in request.GET,
         pay_origins=_origins(order, offers, look.payments),
@@ -305,6 +306,18 @@ def _method_of(payment: Payment | None, offers: list[Offer], pressed: str) -> st
     if payment is not None:
         return wording.method_name(payment.method, payment.processor)
     return wording.method_name(offers[0].method, offers[0].processor) if offers else "Cash App"
+
+
+def _ways(offers: list[Offer]) -> list[Way]:
+    """Two of one name, such as cards at two processors, say in their hints whose each is."""
+    ways = [_way(offer) for offer in offers]
+    names = Counter(way.name for way in ways)
+    return [
+        replace(way, hint=" · ".join(filter(None, (way.hint, wording.method_name("", way.processor)))))
+        if names[way.name] > 1
+        else way
+        for way in ways
+    ]
 
 
 def _way(offer: Offer) -> Way:

@@ -11,9 +11,11 @@ from django.utils import timezone
 from checkout import orders
 from checkout.models import Order, Payment
 from checkout.pages import way_back
-from providers import origins
+from gateway.types import Mode
+from providers import accounts, origins
 from tests.api.merchant_secret.asking import start
 from tests.api.merchant_secret.selling import SHOP, make_merchant, make_secret, order_of
+from tests.gateway.secure_processor_book import CREDENTIALS as SHOP_OF_CARDS
 from tests.pages.invoices import payme_takes, press_pay
 from tests.pages.reading import read
 
@@ -57,6 +59,19 @@ def test_it_is_the_hosted_checkout_of_the_order_with_the_merchants_processors(or
     assert page.headers["Cache-Control"] == "no-store" and page.headers["Referrer-Policy"] == "no-referrer"
     assert "noindex" in page.headers["X-Robots-Tag"]
     assert order.watch_code not in html
+
+
+def test_two_ways_of_one_name_say_whose_each_is(see, client):
+    seller = make_merchant()
+    accounts.save_credentials(
+        provider=seller, processor="secure_processor", mode=Mode.TEST, credentials=SHOP_OF_CARDS, now=timezone.now()
+    )
+    html = see(order_of(start(client, make_secret(seller), 100_000))).content.decode()
+    assert sorted(re.findall(r"<span>([^<]+)<small>([^<]+)</small></span>", html)) == [
+        ("Bank card", "Uzcard, Humo, Visa · Multicard"),
+        ("Bank card", "Visa, Mastercard · Secure Processor"),
+        ("Payme", "In the app or by card"),
+    ]
 
 
 def test_both_spellings_and_head_are_served_and_nothing_is_posted_there(order, client):
