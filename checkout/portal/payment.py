@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from checkout import notifications, refunds, sellers, statuses
+from checkout import notifications, refunds, sellers, statuses, wording
 from checkout.models import Order, Payment, Refund
 from checkout.portal import clock, delivery_words, frame, payment_words
 from checkout.portal.access import DEVELOPER, OWNER, PortalRequest
@@ -48,7 +48,7 @@ def show(request: PortalRequest, order_id: UUID) -> HttpResponse:
     now = timezone.now()
     events = list(order.events.all())
     causes = {event.refund_id: event.cause for event in reversed(events) if event.refund_id}  # of the first of each
-    told = list(Delivery.objects.filter(order_id=order.pk, provider=request.provider).order_by("-sequence", "-id"))
+    told = Delivery.objects.filter(order_id=order.pk, provider=request.provider).order_by("-sequence", "-id")
     context = {
         "section": "payments",
         "order": order,
@@ -108,7 +108,7 @@ def _try(order: Order, row: Payment, causes: dict[UUID, str], *, is_owner: bool,
     left = max(0, row.captured_minor - reserved)
     reason = why_not(order, row, left=left)
     may = is_owner and not reason
-    method = payment_words.method_name(row.method, row.processor)
+    method = wording.method_name(row.method, row.processor)
     return Try(
         row=row,
         badge=payment_words.Badge(*payment_words.TRIES[row.status]),

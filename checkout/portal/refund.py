@@ -12,10 +12,10 @@ from django.utils import timezone
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
-from checkout import display, refunds
+from checkout import display, refunds, wording
 from checkout.errors import CheckoutError, IdempotencyMismatch, RefundTooLarge
 from checkout.models import Order, Payment, Refund
-from checkout.portal import amounts, frame, payment_words
+from checkout.portal import amounts, frame
 from checkout.portal.access import PortalRequest
 from checkout.portal.lost import or_lost
 from checkout.portal.payment import order_of, remaining, why_not
@@ -99,7 +99,7 @@ def _page(
         "order": order,
         "payment": payment,
         "form": form,
-        "method": payment_words.method_name(payment.method, payment.processor),
+        "method": wording.method_name(payment.method, payment.processor),
         "captured": display.money(Money(payment.captured_minor, payment.currency), lang),
         "left": display.money(form.left, lang),
         "is_asked": is_asked,
