@@ -65,7 +65,7 @@ class Door:
             ours = cast(PortalRequest, request)
             _speak(ours)
             enter(ours)
-            response = _refusal(ours, least) or self._answer(ours, of_address)
+            response = _refusal(ours, least) or _of_another_desk(ours, least) or self._answer(ours, of_address)
             _remember_language(ours, response)
             response.setdefault("Cache-Control", "no-store")
             response.setdefault("X-Robots-Tag", "noindex, nofollow")
@@ -134,6 +134,25 @@ def _refusal(request: PortalRequest, least: str) -> HttpResponse | None:
     if not request.memberships:
         return frame.page(request, "portal/no_membership.html", status=403)
     return None if members.may(request.member.role, least) else forbidden(request, least)
+
+
+def desk_of(request: PortalRequest) -> str:
+    """For whom and in which mode somebody works here; forms carry it in their field `desk`."""
+    return f"{request.provider.pk}/{request.mode}"
+
+
+def _of_another_desk(request: PortalRequest, least: str) -> HttpResponse | None:
+    """A form that was opened before its sender changed over, in another tab, to another seller or the other mode.
+
+    What it says was meant for there: a webhook URL typed for one seller must not become another one's.
+    """
+    from checkout.portal import frame  # draws the pages of this package, refusals included
+
+    if request.method != "POST" or least not in (VIEWER, DEVELOPER, OWNER):
+        return None
+    if request.POST.get("desk", desk_of(request)) == desk_of(request):
+        return None
+    return frame.page(request, "portal/other_desk.html", status=409)
 
 
 def forbidden(request: PortalRequest, least: str) -> HttpResponse:

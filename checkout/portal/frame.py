@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.conf import settings
@@ -15,7 +15,7 @@ from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
 from checkout.portal import access, words
-from checkout.portal.access import DEVELOPER, TEST, VIEWER
+from checkout.portal.access import DEVELOPER, TEST, VIEWER, PortalRequest
 from providers import members
 
 
@@ -64,6 +64,7 @@ def _frame(request: HttpRequest) -> dict[str, Any]:
         "memberships": getattr(request, "memberships", []),
         "mode": mode,
         "is_test": mode == TEST,
+        "desk": access.desk_of(cast(PortalRequest, request)) if member else "",
         "has_live_mode": access.has_live_mode(),
         "menu": _menu(member) if member else [],
         "here": request.get_full_path(),
