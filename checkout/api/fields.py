@@ -14,6 +14,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from checkout import paging
 from checkout.api.errors import BadInput
 from gateway.money import MAX_MINOR, InexactAmount, Money, exponent_of, is_currency
 
@@ -127,6 +128,14 @@ def exact_money(amount: Decimal, currency: str, *, name: str = "amount") -> Mone
     if abs(money.minor) > MAX_MINOR:
         raise BadInput(f"{name} is too large")
     return money
+
+
+def place(cursor: str) -> paging.Place:
+    """Where a page begins, from the `nextCursor` of the page before. BadInput."""
+    found = paging.read(cursor)
+    if found is None:
+        raise BadInput("cursor is not one of ours: take it from nextCursor as it is")
+    return found
 
 
 def _decimals_of(number: Decimal) -> int:

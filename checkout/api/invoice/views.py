@@ -4,18 +4,18 @@ import hashlib
 from typing import Any, cast
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
 
-from checkout import invoices, merchants, orders, payments, receipt_lines, refunds
+from checkout import invoices, merchants, orders, paging, payments, receipt_lines, refunds
 from checkout.api.base import DialectView
+from checkout.api.fields import place
 from checkout.api.invoice import docs, shapes
 from checkout.api.invoice.callers import MAX_SOURCE, Caller, KeyOfSourceOrService
 from checkout.api.invoice.envelope import Invalid, NotFound, answer_error, failure, success
 from checkout.api.invoice.reading import Body, is_plain
-from checkout.api.provider.shapes import cursor_after, read_cursor
 from checkout.errors import MerchantNotFound
 from checkout.models import Order, Payment, Refund
 from checkout.transitions import WAITING
@@ -140,15 +140,14 @@ class Invoices(InvoiceView):
             if not wanted:
                 raise Invalid([f'"status" must be one of [{", ".join(dict.fromkeys(shapes.STATUSES.values()))}]'])
             found = found.filter(status__in=wanted)
-        if query.get("cursor"):
-            moment, last = read_cursor(query["cursor"])
-            found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, pk__lt=last))
-        size = _page_size(query.get("limit", str(PAGE)))
-        page = list(found.prefetch_related("payments").order_by("-created_at", "-pk")[: size + 1])
+        after = place(query["cursor"]) if query.get("cursor") else None
+        page = paging.page(
+            found.prefetch_related("payments"), size=_page_size(query.get("limit", str(PAGE))), after=after
+        )
         return success(
             {
-                "items": shapes.invoices_out(page[:size]),
-                "nextCursor": cursor_after(page[size - 1]) if len(page) > size else None,
+                "items": shapes.invoices_out(page.rows),
+                "nextCursor": str(page.older) if page.older else None,
             }
         )
 

@@ -1,10 +1,7 @@
 """The Provider API's bodies: what comes in, what goes out, in the document's field names."""
 
-import base64
-import binascii
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 from rest_framework import serializers
@@ -153,24 +150,3 @@ def refund_out(refund: Refund) -> dict[str, Any]:
         "createdAt": iso_milliseconds(refund.created_at),
         "settledAt": iso_milliseconds(refund.settled_at) if refund.settled_at else None,
     }
-
-
-# --- pages of a list ----------------------------------------------------------------------------------------------
-
-
-def cursor_after(order: Order) -> str:
-    """An opaque text that means: the orders older than this one."""
-    return base64.urlsafe_b64encode(f"{order.created_at.isoformat()}/{order.pk.hex}".encode()).decode().rstrip("=")
-
-
-def read_cursor(text: str) -> tuple[datetime, UUID]:
-    """(created_at, id) of the last order of the page before. BadInput."""
-    try:
-        plain = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)).decode("ascii")
-        created_at, _, order_id = plain.partition("/")
-        moment, last = datetime.fromisoformat(created_at), UUID(order_id)
-        if moment.utcoffset() is None or not 2000 < moment.year < 2200:
-            raise ValueError
-    except (ValueError, binascii.Error) as error:
-        raise BadInput("cursor is not one of ours: take it from nextCursor as it is") from error
-    return moment, last

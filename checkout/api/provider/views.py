@@ -5,12 +5,12 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
 
-from checkout import catalogue, orders, payments, refunds
+from checkout import catalogue, orders, paging, payments, refunds
 from checkout.api import fields
 from checkout.api.authentication import KeyInHeaders, key_of, provider_of
 from checkout.api.base import DialectView, read
@@ -95,16 +95,13 @@ class OrderList(ProviderView):
         found = Order.objects.filter(provider=provider_of(request), mode=key_of(request).mode)
         if "externalId" in query:
             found = found.filter(external_id=_external_id(query["externalId"]))
-        if query.get("cursor"):
-            moment, last = shapes.read_cursor(query["cursor"])
-            found = found.filter(Q(created_at__lt=moment) | Q(created_at=moment, pk__lt=last))
-        size = _page_size(query.get("limit", str(PAGE)))
+        after = fields.place(query["cursor"]) if query.get("cursor") else None
         found = found.prefetch_related(Prefetch("payments", queryset=_tries()))
-        page = list(found.order_by("-created_at", "-pk")[: size + 1])
+        page = paging.page(found, size=_page_size(query.get("limit", str(PAGE))), after=after)
         return answer(
             {
-                "orders": [shapes.order_out(order, list(order.payments.all())) for order in page[:size]],
-                "nextCursor": shapes.cursor_after(page[size - 1]) if len(page) > size else None,
+                "orders": [shapes.order_out(order, list(order.payments.all())) for order in page.rows],
+                "nextCursor": str(page.older) if page.older else None,
             }
         )
 
