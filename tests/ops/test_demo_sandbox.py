@@ -1,12 +1,14 @@
 """The demo's marketplace with its business `sandbox`: the Invoice API as a stranger tries it."""
 
+import re
+import subprocess
 import time
 
 import pytest
 import requests
 
 from tests.api.invoice.asking import LINE
-from tests.ops.running import Demo, copy_tree
+from tests.ops.running import ROOT, Demo, copy_tree
 
 pytestmark = [pytest.mark.slow, pytest.mark.once, pytest.mark.timeout(180)]
 FOUR = ["multicard", "click", "payme", "uzum"]
@@ -69,3 +71,31 @@ def test_a_payment_in_the_lab_reaches_the_inbox_signed_with_the_house_s_or_the_m
     ):
         time.sleep(0.2)
     assert (shown["status"], shown["notifyDelivered"]) == ("paid", True)
+
+
+def paste(demo, guide, **variables):
+    """What the shell says to the guide's own lines for the demo, which stand in its only `sh` block."""
+    [lines] = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "dialects" / guide).read_text(), re.DOTALL)
+    given = "".join(f"{name}='{value}'\n" for name, value in variables.items())
+    done = subprocess.run(
+        ["sh", "-eu"], input=". var/demo.env\n" + given + lines,
+        cwd=demo.tree, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_lines_that_the_invoice_guide_gives_for_the_demo_pay_an_invoice(demo):
+    opened, paid = paste(demo, "invoice.md").strip().splitlines()
+    assert '"status":"pending"' in opened and '"status":"paid"' in paid
+
+
+def test_the_buyer_that_the_processor_guide_makes_for_the_demo_pays_a_razorpay_order(demo):
+    headers = {"Authorization": f"Bearer {demo.env['PROVIDER_API_KEY']}"}
+    call = f"{demo.env['BASE_URL']}/api/payments/razorpay"
+    wanted = {"order_id": "two-lines", "amount": 50_000, "currency": "INR", "capture": "manual"}
+    made = requests.post(f"{call}/checkout", json=wanted, headers=headers, timeout=20).json()
+    told = paste(demo, "processor.md", KEY_ID=made["key_id"], RAZORPAY_ORDER_ID=made["razorpay_order_id"])
+    handed_over = dict(re.findall(r'name="(\w+)" value="([^"]*)"', told))
+    answer = requests.post(f"{call}/verify", json=handed_over, headers=headers, timeout=20).json()
+    assert answer["verified"] is True and answer["amount_capturable"] == 50_000
