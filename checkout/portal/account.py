@@ -11,10 +11,11 @@ from django.contrib.auth import update_session_auth_hash
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
-from checkout.portal import access, frame
+from checkout import display
+from checkout.portal import access, clock, frame
 from checkout.portal.access import PortalRequest
 from checkout.portal.new_password import NewPasswordForm
 from checkout.portal.proof import ProofForm
@@ -62,9 +63,16 @@ def show(request: PortalRequest) -> HttpResponse:
         "email": user.get_username(),
         "device": staff.device_of(user),
         "codes_left": staff.recovery_codes_left(user),
-        "sign_ins": sign_ins[:SHOWN_SIGN_INS],
+        "sign_ins": [(entry, _shown(request, entry.at)) for entry in sign_ins[:SHOWN_SIGN_INS]],
     }
     return frame.page(request, "portal/account.html", context)
+
+
+def _shown(request: PortalRequest, at: datetime) -> str:
+    """By the clock of the seller shown in the bar, like every other time of the portal; some people have no seller."""
+    if request.memberships:
+        return clock.moment(at, request.provider)
+    return display.moment(at, get_language() or "en")
 
 
 def change_password(request: PortalRequest) -> HttpResponse:

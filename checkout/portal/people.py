@@ -12,7 +12,7 @@ from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
 from checkout import ratelimit
-from checkout.portal import frame, words
+from checkout.portal import clock, frame, words
 from checkout.portal.access import PortalRequest
 from providers import account_mail, member_news, members
 from providers.models import Invitation, Member, Role, StaffDevice
@@ -48,9 +48,13 @@ def show(request: PortalRequest) -> HttpResponse:
     context = {
         "section": "people",
         "title": _("People"),
-        "people": [(row, words.ROLES[row.role], row.user_id in protected) for row in people],
+        "people": [
+            (row, words.ROLES[row.role], row.user_id in protected, clock.moment(row.user.last_login, request.provider))
+            for row in people
+        ],
         "invitations": [
-            (row, words.ROLES[row.role], row.expires_at > now) for row in members.open_invitations(request.provider)
+            (row, words.ROLES[row.role], row.expires_at > now, clock.moment(row.expires_at, request.provider))
+            for row in members.open_invitations(request.provider)
         ],
         "roles": [(words.ROLES[role], words.ROLES_MEAN[role]) for role in Role.values],
         "may_manage": request.member.is_owner,
