@@ -9,7 +9,7 @@ from uuid import UUID
 from django.conf import settings
 
 from checkout import direct, orders, siblings
-from checkout.errors import AlreadyPaid, MerchantNotFound, MethodNotAvailable
+from checkout.errors import AlreadyPaid, MerchantNotFound, MethodNotAvailable, SellerCannotBePaid
 from checkout.models import Order, Payment
 from gateway import registry
 from gateway.money import Money
@@ -91,7 +91,8 @@ def _open(wanted: Wanted, *, cause: str, now: datetime, order_id: UUID | None) -
             order_id=order_id,
         )
     except MethodNotAvailable as error:
-        raise MerchantNotFound() from error
+        # An account that its processor turns away is there all the same: who mistyped a secret must not look for it.
+        raise (SellerCannotBePaid() if error.details.get("has_account") else MerchantNotFound()) from error
 
 
 def checkout_url(order: Order, payment: Payment | None) -> str:

@@ -86,6 +86,8 @@ def _as_invoice(event: OrderEvent, order: Order, payment: Payment | None) -> _To
     if status in ("failed", "cancelled") and siblings.is_any_paid(order):
         return None  # what was to be paid is paid: nobody hears the opposite afterwards
     headers = {"X-Payment-Event": "invoice.updated", "X-Payment-Id": str(order.pk)}
+    if payment is None:  # of an order's own end: told with its last payment, as the API tells it
+        payment = order.payments.order_by("created_at", "pk").last()
     return f"invoice.{status}", invoice_body(order, payment, status=status), headers, "invoice"
 
 
@@ -125,7 +127,7 @@ def _provider_body(word: str, *, event: OrderEvent, order: Order, payment: Payme
         "serviceName": order.service_name or None,
         "amount": wire_major(order.money),
         "status": _PROVIDER_STATUS.get(word, order.status),
-        "stripePaymentIntentId": _intent_of(payment),
+        "stripePaymentIntentId": intent_of(payment),
         "timestamp": iso_milliseconds(event.at),
         "livemode": order.is_livemode,
     }
@@ -139,7 +141,7 @@ def _provider_body(word: str, *, event: OrderEvent, order: Order, payment: Payme
     return body
 
 
-def _intent_of(payment: Payment | None) -> str | None:
+def intent_of(payment: Payment | None) -> str | None:
     """Stripe's id of the money, whether it was opened as a PaymentIntent or as a Checkout Session."""
     if payment is None or payment.processor != "stripe":
         return None

@@ -37,19 +37,29 @@ def offers_for(order: Order, *, now: datetime) -> list[Offer]:
     """The ways to pay this order now, one for each processor. Calls a processor only for an account that was never
     asked before.
     """
-    takers = {
-        slug: method
-        for slug, processor in registry.PROCESSORS.items()
-        if order.processor in ("", slug)
-        and (method := _method_for(order, processor)) is not None
-        and not _objection(order, processor, method)
-    }
+    takers = _takers(order)
     found = _accounts_of(order, list(takers))
     return [
         Offer(processor=slug, method=method.slug, name=method.name, account=found[slug])
         for slug, method in takers.items()
         if slug in found and _is_available(found[slug], currency=order.currency, method=method.slug, now=now)
     ]
+
+
+def has_account(order: Order) -> bool:
+    """Whether there is an account for this order, be it one that its processor turns away."""
+    return bool(_accounts_of(order, list(_takers(order))))
+
+
+def _takers(order: Order) -> dict[str, Method]:
+    """The processors that take such an order from anybody."""
+    return {
+        slug: method
+        for slug, processor in registry.PROCESSORS.items()
+        if order.processor in ("", slug)
+        and (method := _method_for(order, processor)) is not None
+        and not _objection(order, processor, method)
+    }
 
 
 def _method_for(order: Order, processor: Processor) -> Method | None:

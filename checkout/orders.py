@@ -81,8 +81,8 @@ def open_order(
 ) -> Order:
     """Write down what is owed. The same `order_id` again answers the order that is there.
 
-    Calls no processor. MethodNotAvailable when nothing could take the money, AmountRefused when no
-    processor takes such an amount.
+    Calls no processor. MethodNotAvailable when nothing could take the money (its `has_account`: although
+    there is an account), AmountRefused when no processor takes such an amount.
     """
     if order_id is not None and (known := Order.objects.filter(pk=order_id).first()) is not None:
         return known
@@ -120,7 +120,7 @@ def open_order(
     )
     if not offers.offers_for(order, now=now):
         trouble = offers.why_no_offer(order)
-        raise AmountRefused(trouble) if trouble else MethodNotAvailable()
+        raise AmountRefused(trouble) if trouble else MethodNotAvailable(has_account=offers.has_account(order))
     try:
         with transaction.atomic():
             if external_id and provider is not None:
