@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils import timezone
@@ -72,7 +72,8 @@ class StaffAdmin(DjangoUserAdmin, PayModelAdmin):  # type: ignore[misc]
     change_form_outer_after_template = "staff/person_panel.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        return super().get_queryset(request).filter(is_staff=True).prefetch_related("groups")
+        people = super().get_queryset(request).filter(is_staff=True).prefetch_related("groups")
+        return people.annotate(has_device=Exists(StaffDevice.objects.filter(user=OuterRef("pk"), confirmed=True)))
 
     # --- who may touch whom ------------------------------------------------------------------------------------
 
@@ -101,7 +102,7 @@ class StaffAdmin(DjangoUserAdmin, PayModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="Second factor")
     def second_factor(self, user: User) -> str:
-        if StaffDevice.objects.filter(user=user, confirmed=True).exists():
+        if user.has_device:  # type: ignore[attr-defined]  # told by the query of the list
             return backoffice.badge("set up", backoffice.OK)
         return backoffice.badge("at next sign-in", backoffice.WAIT)
 
