@@ -76,7 +76,18 @@ class Look:
 
 def look_at(order: Order, *, now: datetime) -> Look:
     tries = list(order.payments.order_by("created_at", "id"))
+    if _is_older(order, tries):
+        order.refresh_from_db()
     return Look(order=order, payments=tries, state=page_state(order, tries, now=now), at=now)
+
+
+def _is_older(order: Order, tries: list[Payment]) -> bool:
+    """Whether news came between the two reads: the payments know it and the order does not yet."""
+    if order.status in (Order.Status.PAID, Order.Status.REFUNDED):
+        return False
+    is_taken = any(payment.status == Payment.Status.CAPTURED for payment in tries)
+    is_in_hand = any(payment.status in Payment.OPEN for payment in tries)
+    return is_taken or (order.status in (Order.Status.PENDING, Order.Status.PROCESSING) and not is_in_hand)
 
 
 @dataclass(frozen=True, slots=True)

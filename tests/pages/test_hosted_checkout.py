@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from checkout import payments
 from checkout.models import Order, OrderEvent, Payment
+from checkout.pages.sheet import look_at
 from tests.builders import approve, later, make_order, make_provider, make_service, start_payment
 from tests.pages import states
 from tests.pages.reading import read
@@ -497,6 +498,15 @@ def test_a_look_costs_few_queries(client, lab, order, django_assert_max_num_quer
         client.get(address + "/status")
     with django_assert_max_num_queries(4):
         client.get(address)
+
+
+@pytest.mark.parametrize(("outcome", "state"), [("paid", "paid"), ("failed", "failed")])
+def test_news_between_the_two_reads_of_a_look_offers_no_second_payment(outcome, state, lab, client):
+    order = states.ALL[outcome](lab, client)
+    before = Order.objects.get(pk=order.pk)
+    before.status, before.paid_by_id = Order.Status.PENDING, None  # as it was read, an instant before the news
+    look = look_at(before, now=timezone.now())
+    assert (look.state, look.payment.status) == (state, "captured" if outcome == "paid" else "declined")
 
 
 def test_a_late_capture_turns_a_cancelled_page_into_paid(see, lab, client, order):
