@@ -402,8 +402,11 @@ def test_an_event_of_another_accounts_payment_touches_nothing_here(shop, process
         shop.buyer_at_razorpay(made, returns=False)
     shop.settled()
     assert (shop.status(processor, made["payment_id"])["status"], shop.events()) == ("pending", [])
-    assert not CallbackRecord.objects.filter(is_verified=True).exists()
-    assert CallbackRecord.objects.filter(verdict="refused").exists()
+    records = CallbackRecord.objects.exclude(account__provider=other)
+    assert not records.filter(is_verified=True).exists()
+    assert not CallbackRecord.objects.filter(payment_id=made["payment_id"], is_verified=True).exists()
+    assert set(CallbackRecord.objects.values_list("verdict", flat=True)) <= {"refused", "unknown_reference"}
+    assert records.filter(verdict="refused").exists()
 
 
 def test_what_a_browser_says_on_its_way_back_from_stripe_is_not_believed(shop):
