@@ -1,15 +1,22 @@
 """E-mails about people's access: an invitation, a way to a new password, and news that its owners should not miss.
 
-Written in the reader's language, handed to the mail server after the commit, in a thread: whoever waits for the answer
-learns nothing from how long it takes, and a dead mail server costs nobody but its own letter. They are not kept: an
-invitation's link is shown to who invites, a password can be asked for again, and news stand in the audit trail.
+Written in the reader's language, handed to the mail server after the commit, by threads beside the requests: whoever
+waits for the answer learns nothing from how long it takes, and a mail server that is dead or slow costs nobody but its
+own letters. What it refuses for now is tried again for a while. They are not kept (docs/adr/0034): an invitation's link
+can be made anew, a password can be asked for again, and news stand in the audit trail.
 """
 
+import heapq
+import itertools
 import logging
+import smtplib
+import threading
+import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from email.utils import make_msgid
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -19,9 +26,8 @@ from django.utils import translation
 
 logger = logging.getLogger(__name__)
 WAITING_AT_MOST = 200  # a mail server that hangs must not fill the memory
-
-_pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="account-mail")
-_waiting: "set[Future[None]]" = set()
+THREADS = 2
+AGAIN_AFTER_SECONDS = (10, 60, 300, 900, 1800)  # after a refusal that is not for good
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +60,102 @@ def send(to: str, mail: Mail) -> None:
         from_email=settings.DEFAULT_FROM_EMAIL,
         to=[to],
         reply_to=[settings.SUPPORT_EMAIL] if settings.SUPPORT_EMAIL else None,
-        headers={"Auto-Submitted": "auto-generated", "Content-Language": mail.lang},
+        headers={
+            "Message-ID": make_msgid(domain=urlsplit(settings.BASE_URL).hostname),  # the same at each try
+            "Auto-Submitted": "auto-generated",
+            "Content-Language": mail.lang,
+        },
     )
     message.attach_alternative(html, "text/html")
     transaction.on_commit(lambda: _hand_over(message), robust=True)
 
 
-def settle(timeout_seconds: float = 10) -> None:
-    """Wait until everything handed over so far was taken or refused."""
-    for waiting in list(_waiting):
-        waiting.exception(timeout_seconds)
+def settle(timeout_seconds: float = 10) -> bool:
+    """Wait until everything that is due was taken or refused; what rests after a refusal is not waited for."""
+    return _post.settle(timeout_seconds)
 
 
 def _hand_over(message: EmailMultiAlternatives) -> None:
-    if not is_set_up():
-        return
-    if len(_waiting) >= WAITING_AT_MOST:
+    if is_set_up() and not _post.put(message):
         logger.warning("an account mail was dropped: the mail server does not take them")
-        return
-    future = _pool.submit(_post, message)
-    _waiting.add(future)
-    future.add_done_callback(_waiting.discard)
 
 
-def _post(message: EmailMultiAlternatives) -> None:
+class _Post:
+    """Letters that wait, and the threads that carry them: begun when there is work, gone when there is none.
+
+    Daemons: a process that ends does not wait for a mail server.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: list[tuple[float, int, int, EmailMultiAlternatives]] = []  # when, number, tries so far, letter
+        self._numbers = itertools.count()
+        self._threads = self._in_hand = 0
+
+    def put(self, message: EmailMultiAlternatives, *, tries: int = 0, pause_seconds: float = 0) -> bool:
+        """False where too many wait already."""
+        with self._changed:
+            if len(self._waiting) + self._in_hand >= WAITING_AT_MOST:
+                return False
+            heapq.heappush(self._waiting, (time.monotonic() + pause_seconds, next(self._numbers), tries, message))
+            if self._threads < THREADS:
+                self._threads += 1
+                threading.Thread(target=self._carry, name="account-mail", daemon=True).start()
+            self._changed.notify_all()
+        return True
+
+    def settle(self, timeout_seconds: float) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._in_hand and not self._is_one_due(), timeout_seconds)
+
+    def _is_one_due(self) -> bool:
+        return bool(self._waiting) and self._waiting[0][0] <= time.monotonic()
+
+    def _carry(self) -> None:
+        while (found := self._next()) is not None:
+            tries, message = found
+            is_settled = _try(message)
+            with self._changed:
+                self._in_hand -= 1
+                self._changed.notify_all()
+            if is_settled:
+                continue
+            if tries >= len(AGAIN_AFTER_SECONDS):
+                logger.warning("an account mail was given up after %d tries", tries + 1)
+            else:
+                self.put(message, tries=tries + 1, pause_seconds=AGAIN_AFTER_SECONDS[tries])
+
+    def _next(self) -> tuple[int, EmailMultiAlternatives] | None:
+        """The next letter that is due, waited for; None when nothing waits and the thread can go."""
+        with self._changed:
+            while self._waiting and not self._is_one_due():
+                self._changed.wait(max(0.0, self._waiting[0][0] - time.monotonic()))
+            if not self._waiting:
+                self._threads -= 1
+                return None
+            _when, _number, tries, message = heapq.heappop(self._waiting)
+            self._in_hand += 1
+            return tries, message
+
+
+_post = _Post()
+
+
+def _try(message: EmailMultiAlternatives) -> bool:
+    """One try. False where another may fare better."""
     try:
         message.send()  # EMAIL_TIMEOUT bounds each step of it
     except Exception as error:  # a mail server has many ways to fail, and none of them is ours
+        code = _code_of(error)
         # Without its words: they may hold the reader's address.
-        logger.warning("an account mail was not taken: %s", type(error).__name__)
+        logger.warning("an account mail was not taken: %s %s", type(error).__name__, code or "")
+        is_about_the_letter = isinstance(error, smtplib.SMTPRecipientsRefused | smtplib.SMTPDataError)
+        return is_about_the_letter and 500 <= code < 600
+    return True
+
+
+def _code_of(error: Exception) -> int:
+    """The server's answer; 0 where it gave none."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return int(next(iter(error.recipients.values()), (0, b""))[0])
+    return error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else 0
