@@ -11,7 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from config.errors import refusal
+from config.errors import JSON_API, refusal
 from providers.addresses import client_address, is_trusted_proxy
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -100,7 +100,7 @@ class FrontDoorMiddleware:
             return refusal(request, 411, "Send a Content-Length")
         if length > limit and not is_callback:
             return refusal(request, 413, f"The body is larger than {limit // 1024} KiB")
-        if is_api and not is_callback and _holds_key(request.META.get("QUERY_STRING", "")):
+        if request.path.startswith(JSON_API) and not is_callback and _holds_key(request.META.get("QUERY_STRING", "")):
             return refusal(request, 400, "API keys are not accepted in the address: use a header or the body")
         return None
 

@@ -102,6 +102,7 @@ def test_a_secret_in_the_address_is_refused_also_where_the_body_holds_it(client,
     text = "API keys are not accepted in the address: use a header or the body"
     for query in (f"merchant_secret={secret}", f"x={secret}"):
         refused(send(client, f"{START}?{query}", {"merchant_secret": secret, "amount": 1000}), 400, text)
+        refused(client.get(f"/watch/wc_{'0' * 32}?{query}"), 400, text)
     nothing_was_written()
 
 
