@@ -6,12 +6,13 @@ from django.views.generic import RedirectView
 from checkout.pages import hosted, merchant, receipt, services, site, story, token_return
 
 app_name = "checkout"
+_to_home = RedirectView.as_view(pattern_name="checkout:home", query_string=True, http_method_names=["get", "head"])
 
 urlpatterns = [
     path("", site.home, name="home"),
     # What is sold is said on the first page of the demo, and nowhere in production.
-    path("services", RedirectView.as_view(pattern_name="checkout:home", query_string=True)),
-    path("services/", RedirectView.as_view(pattern_name="checkout:home", query_string=True)),
+    path("services", _to_home),
+    path("services/", _to_home),
     path("services/<slug:slug>", services.show, name="service"),
     path("services/<slug:slug>/", services.show),
     path("checkout/o/<str:token>", hosted.show, name="order"),
