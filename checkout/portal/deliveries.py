@@ -148,7 +148,7 @@ def _try(attempt: Attempt, request: PortalRequest) -> Try:
         row=attempt,
         tone=delivery_words.tone_of(attempt),
         at=clock.moment(attempt.started_at, request.provider),
-        said=f"HTTP {attempt.status}" if attempt.status else attempt.error,
+        said=f"HTTP {attempt.status}" if attempt.status else delivery_words.problem_in_words(attempt.error),
         answer=answer,
         is_cut=is_cut,
         answer_headers=sorted(

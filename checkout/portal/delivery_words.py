@@ -1,9 +1,10 @@
 """Webhooks in a merchant's words."""
 
+import re
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from webhooks import ladders
 from webhooks.models import Attempt, Delivery
@@ -28,6 +29,38 @@ EVENTS: dict[str, Any] = {
     "invoice.refunded": gettext_lazy("Invoice refunded"),
     "test": gettext_lazy("Test event"),
 }
+# What the worker writes down, in English, when no answer came (webhooks/sender.py, targets.py, drain.py).
+_PROBLEMS = [
+    gettext_noop("The name %(host)s could not be resolved."),
+    gettext_noop("The certificate of %(host)s is not trusted: %(reason)s."),
+    gettext_noop("No TLS connection with %(host)s could be made."),
+    gettext_noop("%(host)s refused the connection."),
+    gettext_noop("No connection to %(host)s: %(reason)s."),
+    gettext_noop("No complete answer within %(seconds)s seconds."),
+    gettext_noop("The connection was closed before a complete answer came."),
+    gettext_noop("The answer broke off."),
+    gettext_noop("The answer is not valid HTTP."),
+    gettext_noop("We could not open the signing secret; nothing was sent."),
+    "%(address)s is not a public address.",
+    "%(host)s is not a public host.",
+    "Webhooks of live payments need https.",
+]
+
+
+def _pattern_of(text: str) -> re.Pattern[str]:
+    parts = re.split(r"%\((\w+)\)s", text)  # text, name, text, …
+    return re.compile("".join(f"(?P<{part}>.+)" if at % 2 else re.escape(part) for at, part in enumerate(parts)))
+
+
+_PATTERNS = [(text, _pattern_of(text)) for text in _PROBLEMS]
+
+
+def problem_in_words(problem: str) -> str:
+    """In the reader's language; as it was written down where it is none of those we know."""
+    for text, pattern in _PATTERNS:
+        if found := pattern.fullmatch(problem):
+            return _(text) % found.groupdict()
+    return problem
 
 
 def event_of(row: Delivery) -> Any:
@@ -38,7 +71,7 @@ def answer_of(row: Delivery) -> str:
     """What the receiver said last."""
     if row.last_status:
         return f"HTTP {row.last_status}"
-    return row.last_error or _("not tried yet")
+    return problem_in_words(row.last_error) if row.last_error else _("not tried yet")
 
 
 def cut(text: str) -> tuple[str, bool]:

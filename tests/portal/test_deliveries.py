@@ -6,9 +6,10 @@ import pytest
 from django.utils import timezone
 
 from checkout.models import Order
-from checkout.portal import payments
+from checkout.portal import delivery_words, payments
 from providers.models import AuditEntry
 from tests.builders import make_provider
+from tests.conftest import ROOT
 from tests.portal.selling import costs, make_order, told
 from webhooks.models import Delivery
 
@@ -92,6 +93,26 @@ def test_the_page_of_a_webhook_promises_a_day_of_tries_only_where_there_is_one(v
     type(provider).objects.update(tries_webhooks_for_days=False)
     page = viewer.get(page_of(row)).content.decode()
     assert end in page and promise not in page
+
+
+@pytest.mark.parametrize(
+    "lang, said", [("uz", "shop.test ulanishni rad etdi."), ("ru", "shop.test отклонил соединение."),
+                   ("en", "shop.test refused the connection.")]
+)  # fmt: skip
+def test_why_no_answer_came_is_said_in_the_readers_language(viewer, provider, order, lang, said):
+    row = told(provider, order, status=None, error="shop.test refused the connection.")
+    assert said in viewer.get(LIST, lang=lang).content.decode()
+    assert said in viewer.get(page_of(row), lang=lang).content.decode()
+
+
+def test_every_reason_that_the_worker_writes_down_is_known_to_the_portal():
+    """But what nobody foresaw: `Failed: <name>.`, an address that is none any more, and plain HTTP statuses."""
+    written = re.findall(r'(?:return|error =|error=)\s*f?"([^"]+\.)"', (ROOT / "webhooks/sender.py").read_text())
+    written += re.findall(r'Answer\(error=f?"([^"]+)"', (ROOT / "webhooks/drain.py").read_text())
+    foreseen = {re.sub(r"\{[^}]*\}", "x", text) for text in written}
+    foreseen -= {"Failed: x.", "Answered x.", "Answered x: redirects are not followed.", "This is not a web address."}
+    assert len(foreseen) >= 10
+    assert all(any(known.fullmatch(text) for _, known in delivery_words._PATTERNS) for text in foreseen), foreseen
 
 
 def test_the_answer_of_a_receiver_is_text_and_nothing_else(viewer, provider, order):
