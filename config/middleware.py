@@ -3,8 +3,10 @@
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from io import BytesIO
 from urllib.parse import parse_qsl
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import structlog
 from django.conf import settings
@@ -27,6 +29,26 @@ _PERMISSIONS = "camera=(), microphone=(), geolocation=(), payment=(), usb=(), br
 def address_of(request: HttpRequest) -> str:
     """For libraries that want to know whose request it is."""
     return client_address(request)
+
+
+class WholeBody:
+    """Around the whole application: gives a body without a length its length; Django would read it as empty.
+
+    So come bodies in chunks (.NET's PostAsJsonAsync, streams in Node and Java). Only where the server says that its
+    input ends by itself, as granian does; elsewhere FrontDoorMiddleware refuses them. One byte more than any view
+    takes is read, so that what is too large is seen to be.
+    """
+
+    def __init__(self, application: WSGIApplication) -> None:
+        self.application = application
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        has_length = bool(environ.get("CONTENT_LENGTH"))
+        if not has_length and environ.get("wsgi.input_terminated") and environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            body = environ["wsgi.input"].read(settings.CALLBACK_BODY_LIMIT_BYTES + 1)
+            environ["wsgi.input"] = BytesIO(body)
+            environ["CONTENT_LENGTH"] = str(len(body))
+        return self.application(environ, start_response)
 
 
 class RequestIdMiddleware:

@@ -62,6 +62,14 @@ def test_everything_it_starts_listens_on_this_machine_only_and_answers(demo):
     assert len({address.partition(":")[2] for address in found}) == 2
 
 
+def test_a_client_that_sends_its_body_in_chunks_is_understood(demo):
+    body = [b'{"merchant_secret": "', demo.env["MERCHANT_SECRET"].encode(), b'", "amount": 1000}']
+    sent = {"data": iter(body), "headers": {"Content-Type": "application/json"}, "timeout": 30}
+    answer = requests.post(f"{demo.env['BASE_URL']}/api/start_payment", **sent)
+    assert answer.request.headers["Transfer-Encoding"] == "chunked"
+    assert (answer.status_code, answer.json()["message"]) == (200, "Payment started")
+
+
 def test_its_files_are_readable_by_nobody_else(demo):
     var = demo.tree / "var"
     assert stat.S_IMODE(var.stat().st_mode) == 0o700

@@ -1,6 +1,15 @@
 """What is true of every address: request ids, limits on bodies, HTTPS, headers, and the pages of last resort."""
 
+import json
+from io import BytesIO
+
 import pytest
+from django.test import RequestFactory
+from django.test.client import ClientHandler
+
+from checkout.models import Order
+from config.middleware import WholeBody
+from tests.builders import make_key, make_provider, make_service
 
 CREATE = "/api/create-payment-intent"
 
@@ -56,6 +65,34 @@ def test_a_body_over_64_kib_is_refused_with_413(client, path, db):
 def test_a_callback_may_be_larger(client, db):
     answer = client.post("/api/webhooks/stripe", b"x" * (512 * 1024), content_type="application/json")
     assert answer.status_code != 413
+
+
+def in_chunks(path, body, **more):
+    """The status and the JSON of a POST as granian hands it on: its length is not known, and it ends by itself."""
+    environ = RequestFactory().post(path, body, content_type="application/json", headers={"host": "testserver"}).environ
+    environ.pop("CONTENT_LENGTH", None)
+    environ |= {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": BytesIO(body), "wsgi.input_terminated": True, **more}
+    answer = WholeBody(lambda environ, _start_response: ClientHandler()(environ))(environ, None)
+    return answer.status_code, json.loads(answer.content)
+
+
+def test_a_body_in_chunks_is_read_whole_and_within_the_same_limits(db):
+    key = make_key(make_provider(service=make_service()))
+    body = json.dumps({"apiKey": key, "externalId": "in pieces"}).encode()
+    assert in_chunks(CREATE, body)[0] == 200
+    assert Order.objects.get().external_id == "in pieces"
+    assert in_chunks(CREATE, b"") == (401, {"error": "Invalid or inactive API key"})
+    assert in_chunks(CREATE, b"x" * (64 * 1024 + 1))[0] == 413
+    told = in_chunks("/api/callbacks/payme", b"{")
+    assert (told[0], told[1]["error"]["code"]) == (200, -32700)
+    assert in_chunks("/api/callbacks/payme", b"x" * (512 * 1024 + 1))[0] == 200
+    assert Order.objects.count() == 1
+
+
+def test_a_body_in_chunks_is_refused_where_the_server_does_not_say_that_it_ends(db):
+    for said in ({"wsgi.input_terminated": False}, {"wsgi.input_terminated": None}):
+        assert in_chunks(CREATE, b"{}", **said) == (411, {"error": "Send a Content-Length"})
+    assert Order.objects.count() == 0
 
 
 @pytest.mark.parametrize(
