@@ -17,16 +17,19 @@ from checkout.models import CallbackRecord, Order, Payment, Refund
 from checkout.transitions import Moved
 from gateway import registry
 from gateway.adapter import AdapterConfig
-from gateway.errors import BadCallback
+from gateway.errors import BadCallback, NotFound
 from gateway.types import (
     AccountChanged,
     Callback,
     CallbackRead,
     DisputeReport,
+    Hint,
     Mode,
     Notice,
     PaymentReport,
     Peek,
+    RefundOutcome,
+    RefundRef,
     RefundReport,
     SaleReport,
 )
@@ -202,6 +205,8 @@ def _apply(
     match notice:
         case PaymentReport():
             payment = payment or _payment_of(account, notice.processor_ref) or _payment_of(account, notice.capture_ref)
+            # A callback that names only the processor's id is looked up there: the answer knows our reference.
+            payment = payment or _payment_by_reference(account, notice.reference)
             if payment is None:
                 return Verdict.UNKNOWN_REFERENCE, f"no payment {notice.processor_ref or notice.capture_ref}"
             if _is_of_another(notice.reference, payment):
@@ -224,6 +229,11 @@ def _apply(
             if payment is None:
                 return Verdict.UNKNOWN_REFERENCE, f"dispute of unknown payment {notice.payment_processor_ref}"
             moved = disputes.apply_dispute(payment_id=payment.pk, report=notice, cause=cause, now=now)
+        case Hint():
+            if payment is None:
+                return Verdict.UNKNOWN_REFERENCE, "it names no payment of ours"
+            payments.ask_soon(payment.pk, now=now)
+            return Verdict.NOTHING_NEW, "the processor is asked"
         case AccountChanged():
             accounts.age_availability(account)
             return Verdict.APPLIED, "the account's capabilities are asked again"
@@ -248,6 +258,30 @@ def _payment_of(account: MerchantAccount, processor_ref: str) -> Payment | None:
     return next(iter(_by_their_id(Payment.objects.filter(account=account), processor_ref)), None)
 
 
+def _last_word(report: RefundReport, refund: Refund, *, account: MerchantAccount, now: datetime) -> RefundReport:
+    """News come in any order: a success that is told after its failure is mostly the elder of the two, and believing it
+    would tell a buyer of money that never came. So the processor is asked. GatewayError: the callback comes again.
+    """
+    question = RefundRef(
+        reference=str(refund.pk),
+        processor_ref=refund.processor_ref or report.processor_ref,
+        payment=payments.reference_of(refund.payment),
+        money=refund.money,
+        created_at=refund.created_at,
+    )
+    try:
+        return accounts.adapter_for(account, now=now).ask_refund(question) or report
+    except NotFound:
+        return report
+
+
+def _payment_by_reference(account: MerchantAccount, reference: str) -> Payment | None:
+    try:
+        return Payment.objects.filter(account=account, pk=UUID(reference)).first() if reference else None
+    except ValueError:
+        return None
+
+
 def _apply_refund(
     report: RefundReport, *, account: MerchantAccount, payment: Payment | None, cause: str, now: datetime
 ) -> Moved | None:
@@ -263,6 +297,8 @@ def _apply_refund(
     if refund is None and report.is_total and payment is not None:
         return refunds.record_total(payment_id=payment.pk, report=report, cause=cause, now=now)
     if refund is not None:
+        if report.outcome is RefundOutcome.SUCCEEDED and refund.status == Refund.Status.FAILED:
+            report = _last_word(report, refund, account=account, now=now)
         return refunds.apply_refund_report(refund_id=refund.pk, report=report, cause=cause, now=now)
     payment = _payment_of(account, report.payment_processor_ref) or payment
     if payment is None:

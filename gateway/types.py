@@ -229,7 +229,12 @@ class Ignored:
     why: str
 
 
-Notice = PaymentReport | SaleReport | RefundReport | DisputeReport | AccountChanged | Ignored
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A verified message that a payment moved, which says nothing that could count: its processor is to be asked."""
+
+
+Notice = PaymentReport | SaleReport | RefundReport | DisputeReport | AccountChanged | Hint | Ignored
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,10 @@
-"""Stripe's events: what an unverified one claims, and what a verified one says."""
+"""Stripe's events: what an unverified one claims, and what a verified one says.
 
+One integration document prints an event as its type and its object alone: without ids, modes and amounts. Signed, it is
+taken as a hint: of a payment that it names Stripe is asked, and nothing in it counts by itself.
+"""
+
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,7 +12,7 @@ from typing import Any
 from gateway import signatures
 from gateway.adapters.stripe import reading, session_reading
 from gateway.errors import BadCallback
-from gateway.types import AccountChanged, Callback, CallbackRead, Ignored, Mode, Notice, Peek
+from gateway.types import AccountChanged, Callback, CallbackRead, Hint, Ignored, Mode, Notice, Peek
 
 PAYMENT_EVENTS = frozenset(
     {
@@ -24,6 +29,8 @@ PAYMENT_EVENTS = frozenset(
 # `charge.refund.updated` is the older name of `refund.updated`; an endpoint may be subscribed to both.
 REFUND_EVENTS = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
 ACCOUNT_EVENTS = frozenset({"account.updated", "capability.updated"})
+# Of an event's short form these speak of money: what became of it Stripe is asked.
+MONEY_EVENTS = frozenset({"payment_intent.succeeded", session_reading.COMPLETED, session_reading.SUCCEEDED_LATER})
 IGNORED_PREFIXES = {
     "checkout.session.": "this event of a session moves nothing",
     "charge.": "the payment intent's events say the same",
@@ -39,6 +46,8 @@ def peek(callback: Callback) -> Peek:
     subject = _subject(event)
     is_payment = reading.text(subject, "object") in ("payment_intent", "checkout.session")
     payment_ref = reading.text(subject, "id") if is_payment else reading.ref(subject, "payment_intent")
+    if not payment_ref and _is_short(event):
+        payment_ref = reading.text(subject, "id")
     # The metadata of a Payment Link is in all its sessions, so it names no single payment.
     is_of_link = session_reading.is_of_link(subject)
     return Peek(
@@ -61,6 +70,9 @@ def read(callback: Callback, *, secrets: Iterable[str], mode: Mode) -> CallbackR
     signatures.verify_stripe(callback.body, header, secrets=secrets, now=callback.received_at)
     event = _event(callback.body)
     event_id, event_type = reading.text(event, "id"), reading.text(event, "type")
+    if _is_short(event):
+        notice = _short_notice(event_type)
+        return CallbackRead(hashlib.sha256(callback.body).hexdigest(), event_type, notices=(notice,))
     if not event_id or not event_type:
         raise BadCallback("an event without id or type")
     try:
@@ -93,6 +105,13 @@ def _notices(event: reading.Json, event_type: str, *, mode: Mode) -> tuple[Notic
     return (Ignored(_why_ignored(event_type)),)
 
 
+def _short_notice(event_type: str) -> Notice:
+    """That Stripe is to be asked, never that money was taken: neither the amount nor the mode is said."""
+    if event_type not in MONEY_EVENTS:
+        return Ignored(f"{event_type} without its envelope says nothing that could count")
+    return Hint()
+
+
 def _refunds_of(charge: reading.Json, *, mode: Mode) -> tuple[Notice, ...]:
     """The refunds in the snapshot, where the endpoint's version puts them there: each by its own id.
 
@@ -120,9 +139,15 @@ def _event(body: bytes) -> dict[str, Any]:
         event = json.loads(body.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise BadCallback("the body is not JSON") from error
-    if not isinstance(event, dict) or event.get("object") != "event":
+    if not isinstance(event, dict) or not (event.get("object") == "event" or _is_short(event)):
         raise BadCallback("the body is not a Stripe event")
     return event
+
+
+def _is_short(event: Mapping[str, Any]) -> bool:
+    """Whether it is the short form: all of the envelope is missing, not a part of it."""
+    has_envelope = any(name in event for name in ("object", "id", "livemode", "created", "api_version"))
+    return not has_envelope and bool(reading.text(event, "type")) and bool(_subject(event))
 
 
 def _subject(event: Mapping[str, Any]) -> reading.Json:
