@@ -24,6 +24,7 @@ _BY_ORDER = {
     Order.Status.EXPIRED: "EXPIRED",
 }
 _BY_LAST_TRY = {Payment.Status.DECLINED: "DECLINED", Payment.Status.ERROR: "ERROR"}
+_UNTOUCHED = [Order.Status.CREATED, Order.Status.PENDING]
 
 
 class TokenIn(serializers.Serializer):
@@ -64,7 +65,11 @@ def status_out(order: Order, tries: list[Payment]) -> dict[str, Any]:
 
 
 def status_of(order: Order, last_try: Payment | None) -> str:
-    """The document's word. A failed order is called after its last try."""
+    """The document's word. A failed order is called after its last try, and so is one whose token the processor let
+    expire: a new try, begun on our page, makes it PENDING again.
+    """
+    if order.status in _UNTOUCHED and last_try and last_try.status == Payment.Status.EXPIRED:
+        return "EXPIRED"
     if order.status == Order.Status.FAILED:
         return _BY_LAST_TRY.get(Payment.Status(last_try.status), "FAILED") if last_try else "FAILED"
     return _BY_ORDER[Order.Status(order.status)]

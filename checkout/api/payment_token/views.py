@@ -61,6 +61,8 @@ class CreateToken(PaymentTokenView):
 
     def _create(self, request: Request, order_id: UUID | None) -> HttpResponse:
         wanted = read(TOKEN, self.body_of(request))
+        if not wanted["itemType"].strip():
+            raise BadInput("itemType is required")
         now = timezone.now()
         key = key_of(request)
         reference = wanted.get("referenceId") or wanted.get("documentId") or ""
