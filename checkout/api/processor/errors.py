@@ -13,6 +13,7 @@ from checkout.api.bodies import answer
 from checkout.api.errors import ApiError, explain
 from checkout.api.processor import shapes
 from checkout.errors import AtProcessor, CheckoutError
+from checkout.models import Payment
 from gateway import errors as gateway
 from gateway import registry
 
@@ -27,6 +28,9 @@ _CODES = {
 }
 
 
+_OUR_WORDS = frozenset({"amount", "currency"})  # what adapters call a trouble that they found themselves
+
+
 class SignatureMismatch(ApiError):
     """What a browser brought back was not signed for this order and payment."""
 
@@ -34,19 +38,19 @@ class SignatureMismatch(ApiError):
         super().__init__(400, "Signature mismatch: this signature was not made for this order and payment")
 
 
-def answer_error(error: Exception, *, processor: str) -> HttpResponse:
-    """Any exception in this dialect's shape."""
+def answer_error(error: Exception, *, processor: str, about: Payment | None = None) -> HttpResponse:
+    """Any exception in this dialect's shape. `about` is the payment that the call had named by then."""
     name = registry.get(processor).name
     told = _meaning_of(error.because, name) if isinstance(error, AtProcessor) and error.because else None
     if told is not None:
         status, code, text, headers = told
-        return answer({"error": text, "code": code, **_extras(error)}, status=status, headers=headers)
+        return answer({"error": text, "code": code, **_extras(error, about)}, status=status, headers=headers)
     status, text, headers = explain(error, say=lambda refusal: _say(refusal, name))
     if isinstance(error, CheckoutError):
         code = error.code.lower()
     else:
         code = "signature_mismatch" if isinstance(error, SignatureMismatch) else _CODES.get(status, "server_error")
-    return answer({"error": text, "code": code, **_extras(error)}, status=status, headers=headers)
+    return answer({"error": text, "code": code, **_extras(error, about)}, status=status, headers=headers)
 
 
 def _say(error: CheckoutError, processor: str) -> str:
@@ -57,18 +61,20 @@ def _say(error: CheckoutError, processor: str) -> str:
     return str(error)
 
 
-def _extras(error: Exception) -> dict[str, Any]:
+def _extras(error: Exception, about: Payment | None) -> dict[str, Any]:
     """What a program can go on with."""
     found: dict[str, Any] = {}
-    if isinstance(error, sessions.OfPayment):
-        payment = error.payment
+    payment = error.payment if isinstance(error, sessions.OfPayment) else about
+    if payment is not None and isinstance(error, CheckoutError):
         found |= {"payment_id": str(payment.pk), "status": shapes.status_of(payment.order, payment)}
         if isinstance(error, sessions.Declined):
             found["decline"] = shapes.decline_out(payment)
     if isinstance(error, errors.RefundTooLarge) and "left" in error.details:
         found["remaining"] = error.details["left"]
-    if isinstance(error, AtProcessor) and error.because is not None and error.because.processor_code:
-        found["processor_code"] = error.because.processor_code
+    if isinstance(error, AtProcessor) and error.because is not None:
+        their_code = error.because.processor_code
+        if their_code and their_code not in _OUR_WORDS:
+            found["processor_code"] = their_code
     return found
 
 

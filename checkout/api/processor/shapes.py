@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from checkout import refunds, sessions
+from checkout import refunds, sessions, transitions
 from checkout.api.errors import BadInput
 from checkout.api.fields import Currency, Email, Language, MinorAmount, Moment, Text
 from checkout.api.processor.fields import Capture, CaptureFlag
@@ -86,11 +86,13 @@ class RazorpayNamed(serializers.Serializer):
 
 class _Refund(serializers.Serializer):
     amount = MinorAmount(help_text="Minor units. Default: all that is left.")
+    currency = Currency(help_text="The payment's own, if you send it: another one is refused.")
     reason = Text(max_length=300, help_text="For your own records.")
 
 
 class _Capture(serializers.Serializer):
     amount = MinorAmount(help_text="Minor units; exactly what is held. May be left out.")
+    currency = Currency(help_text="The payment's own, if you send it: another one is refused.")
 
 
 class StripeRefundIn(StripeNamed, _Refund):
@@ -219,13 +221,27 @@ def payment_out(payment: Payment) -> dict[str, Any]:
         "created_at": iso_milliseconds(payment.created_at),
         "expires_at": iso_milliseconds(order.expires_at),
         "paid_at": iso_milliseconds(payment.captured_at) if payment.captured_at else None,
-        "checkout_url": payment.pay_url if payment.status == Payment.Status.PENDING and payment.pay_url else None,
+        "checkout_url": _page_of(order, payment),
         "decline": decline_out(payment),
         "refunds": [
             refund_fields(refund) for refund in payment.refunds.order_by("created_at", "pk") if is_told(refund)
         ],
         "livemode": order.is_livemode,
     }
+
+
+def _page_of(order: Order, payment: Payment) -> str | None:
+    """Where the buyer can still pay this: the address that the checkout answered, also after a refused try that the
+    processor lets him repeat. None once nothing can be paid there.
+    """
+    may_be_paid = payment.status == Payment.Status.PENDING or (
+        payment.status in (*_REFUSED, Payment.Status.ERROR) and not payment.is_final_there
+    )
+    if not may_be_paid or order.status not in (*transitions.WAITING, Order.Status.FAILED):
+        return None
+    # Razorpay's own address takes a form with all the order's fields, so the page that holds it is ours.
+    own = sessions.page_of(order)
+    return own if payment.processor == "razorpay" else payment.pay_url or own
 
 
 def decline_out(payment: Payment) -> dict[str, str] | None:

@@ -33,9 +33,10 @@ _MODES_IN_IDS = {"cs_test_": Mode.TEST, "cs_live_": Mode.LIVE}  # of the process
 class ProcessorView(DialectView):
     authentication_classes = [KeyInHeaders]
     processor: ClassVar[str]
+    about: Payment | None = None  # the payment that a body named: a refusal tells of it
 
     def explain_error(self, error: Exception) -> HttpResponse:
-        return answer_error(error, processor=self.processor)
+        return answer_error(error, processor=self.processor, about=self.about)
 
     def mode_of(self, request: Request) -> Mode:
         return Mode(key_of(request).mode)
@@ -60,7 +61,11 @@ class ProcessorView(DialectView):
         found = {name: self._by(request, name, text) for name, text in given.items()}
         if len({payment.pk for payment in found.values()}) > 1:
             raise BadInput(f"{' and '.join(found)} name different payments")
-        return next(iter(found.values()))
+        payment = next(iter(found.values()))
+        if wanted.get("currency") not in (None, payment.currency):
+            raise BadInput(f"currency must be {payment.currency}: that is the payment's")
+        self.about = payment
+        return payment
 
     def _by(self, request: Request, name: str, text: str) -> Payment:
         if name != OF_ORDER:
@@ -78,7 +83,7 @@ class Checkout(ProcessorView):
     shape: ClassVar[Serializer]
 
     def _wanted(self, request: Request, body: Mapping[str, Any]) -> sessions.Wanted:
-        if not body["order_id"]:
+        if not body["order_id"].strip():
             raise BadInput("order_id is required")
         provider = provider_of(request)
         backs = {

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from checkout.api.errors import BadInput
 from checkout.api.fields import Language, MajorAmount, Moment, Text
 from checkout.models import Order, Payment, Refund
-from checkout.notifications import iso_milliseconds, wire_major
+from checkout.notifications import intent_of, iso_milliseconds, wire_major
 from gateway.money import Money
 from gateway.types import DeclineAdvice
 
@@ -111,7 +111,7 @@ def order_out(order: Order, payments: list[Payment]) -> dict[str, Any]:
         "paidAt": iso_milliseconds(order.paid_at) if order.paid_at else None,
         "refundedAmount": wire_major(Money(order.refunded_minor, order.currency)),
         "livemode": order.is_livemode,
-        "stripePaymentIntentId": (shown.processor_ref or None) if shown and shown.processor == "stripe" else None,
+        "stripePaymentIntentId": intent_of(shown),
         "failure": _failure_out(order, payments),
         "refunds": [refund_out(refund) for payment in payments for refund in payment.refunds.all() if is_told(refund)],
     }

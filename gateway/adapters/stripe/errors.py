@@ -111,8 +111,8 @@ def meaning_of(error: stripe.StripeError, *, is_write: bool, mode: Mode, is_refu
 
 
 def is_about_availability(code: str, details: reading.Json) -> bool:
-    """Whether a 400 says that the account cannot take this method. The exact code for Cash App Pay is unconfirmed, so
-    the parameter and the text count too.
+    """Whether a 400 says that the account cannot take this method or currency. The exact code for Cash App Pay is
+    unconfirmed, so the parameter and the text count too; a currency that Stripe does not have comes without a code.
     """
     if code in VERSION_CODES:
         return False
@@ -121,6 +121,7 @@ def is_about_availability(code: str, details: reading.Json) -> bool:
     return (
         code in NOT_AVAILABLE_CODES
         or param.startswith(("payment_method_types", "payment_method_data[type]"))
+        or _last_name(param) == "currency"
         or ("payment method type" in message and ("cashapp" in message or '"card"' in message))
         or "no valid payment method types" in message
     )
@@ -128,8 +129,13 @@ def is_about_availability(code: str, details: reading.Json) -> bool:
 
 def is_about_amount(code: str, details: reading.Json) -> bool:
     """Whether a 400 says that Stripe does not take this amount, or cannot read it."""
-    last_name = reading.text(details, "param").rpartition("[")[2].rstrip("]")
+    last_name = _last_name(reading.text(details, "param"))
     return code in AMOUNT_CODES or (code == "parameter_invalid_integer" and last_name in AMOUNT_PARAMS)
+
+
+def _last_name(param: str) -> str:
+    """`currency` of `line_items[0][price_data][currency]`."""
+    return param.rpartition("[")[2].rstrip("]")
 
 
 def details_of(error: stripe.StripeError) -> dict[str, Any]:
