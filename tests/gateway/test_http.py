@@ -136,7 +136,7 @@ def test_a_drip_is_cut_off_at_the_total_time(raw_server):
     started = time.monotonic()
     with pytest.raises(OutcomeUnknown):
         http.post_json(f"{raw_server(drip).url}/pay", json={}, timeouts=QUICK)
-    assert time.monotonic() - started < 2  # it would drip for five seconds
+    assert time.monotonic() - started < 4  # it would drip for five seconds
 
 
 def test_a_body_larger_than_allowed_is_no_answer(httpserver):

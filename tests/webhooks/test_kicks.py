@@ -56,11 +56,12 @@ def test_a_dead_broker_costs_a_commit_nothing_and_is_left_alone_for_a_while(tell
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1] if kind == "silent" else closed_port()
         point_at(monkeypatch, f"{scheme}://127.0.0.1:{port}/")
+        monkeypatch.setattr(kick, "SOCKET_SECONDS", 3.0)  # so that waiting for it is told from a slow machine
         failures = kick.failures
         started = time.monotonic()
         row = tell()
-        assert time.monotonic() - started < 0.1
-        wait_until(lambda: kick.failures == failures + 1, 3)
+        assert time.monotonic() - started < 2
+        wait_until(lambda: kick.failures == failures + 1)
         for _ in range(5):
             tell(order_id=uuid.uuid4())
         time.sleep(0.2)
@@ -70,14 +71,14 @@ def test_a_dead_broker_costs_a_commit_nothing_and_is_left_alone_for_a_while(tell
 
 
 @pytest.mark.parametrize("kind", ["closed", "silent"])
-def test_one_failed_kick_takes_half_a_second_at_most(publisher, monkeypatch, kind):
+def test_a_failed_kick_does_not_wait_for_a_silent_broker(publisher, monkeypatch, kind):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1] if kind == "silent" else closed_port()
         point_at(monkeypatch, f"redis://127.0.0.1:{port}/0")
         publisher.publish()  # imports the transport
         started = time.monotonic()
         assert publisher.publish() is False
-        assert time.monotonic() - started < 0.6
+        assert time.monotonic() - started < 4 * kick.SOCKET_SECONDS  # without a limit it would wait for ever
 
 
 def test_many_commits_lead_to_few_kicks_and_one_follows_the_last(tell, publisher, broker):
