@@ -364,8 +364,11 @@ def _cancel(question: Cancel, *, accounts: Accounts, cause: str, now: datetime) 
 
 def _undo_performed(row: ProcessorTransaction, question: Cancel, *, cause: str, now: datetime) -> Answer:
     payment = row.payment
-    if payment.is_disputed or refunds.remaining_minor(payment) != payment.captured_minor:
+    if payment.is_disputed or refunds.remaining_minor(payment, with_proposals=False) != payment.captured_minor:
         return No(Refusal.NOT_REFUNDABLE, _snapshot(row))
+    # What waits for a second person is a wish of ours; this is the processor's own word.
+    why = "the processor sends the payment back itself"
+    refunds.withdraw_proposals(payment, why=why, cause=cause, now=now)
     report = RefundReport(
         reference="",
         processor_ref=f"{row.transaction_ref}/cancel",

@@ -45,9 +45,13 @@ ACT = "refund"
 SHORTEST_PROOF = 10  # characters
 
 
-def remaining_minor(payment: Payment) -> int:
-    """What may still go back: captured less everything asked for, whatever became of it so far."""
-    reserved = payment.refunds.filter(status__in=Refund.RESERVING).aggregate(total=Sum("amount_minor"))["total"]
+def remaining_minor(payment: Payment, *, with_proposals: bool = True) -> int:
+    """What may still go back: captured less everything asked for, whatever became of it so far.
+
+    `with_proposals=False` leaves out what waits for a second person: nothing of that was sent yet.
+    """
+    counted = [status for status in Refund.RESERVING if with_proposals or status != Status.PROPOSED]
+    reserved = payment.refunds.filter(status__in=counted).aggregate(total=Sum("amount_minor"))["total"]
     return max(0, payment.captured_minor - (reserved or 0))
 
 
@@ -156,7 +160,8 @@ def record_in_portal(
     has looked at the proof, and `approve_refund` then writes it down as succeeded. Sends nothing.
 
     `processor_ref` is the portal's own number of it, where it has one: should the processor tell of it later, it is
-    the same refund. NotRefundable, RefundTooLarge.
+    the same refund. The same key again answers the same row; with other content IdempotencyMismatch. NotRefundable,
+    RefundTooLarge.
     """
     proof = proof.strip()
     if len(proof) < SHORTEST_PROOF:
@@ -165,6 +170,9 @@ def record_in_portal(
         order = transitions.lock_order(order_id)
         payment = _refundable(order, payment_id, is_in_portal=True)
         if idempotency_key and (made := payment.refunds.filter(idempotency_key=idempotency_key).first()):
+            is_other_amount = amount_minor is not None and made.amount_minor != amount_minor
+            if is_other_amount or (made.proof, made.processor_ref) != (proof[:500], processor_ref[:200]):
+                raise IdempotencyMismatch()
             return made
         if processor_ref and payment.refunds.filter(processor_ref=processor_ref[:200]).exists():
             raise NotRefundable("This refund is recorded already")
@@ -274,6 +282,25 @@ def reject_refund(*, refund_id: UUID, actor: AbstractUser, now: datetime) -> Ref
     return refund
 
 
+def withdraw_proposals(payment: Payment, *, why: str, cause: str, now: datetime) -> None:
+    """What waits for a second person gives way to what the processor itself says of this payment, which is locked:
+    nobody has sent anything yet, and what was proposed may be this very money. Staff see why.
+    """
+    for refund in payment.refunds.select_for_update(of=("self",)).filter(status=Status.PROPOSED):
+        refund.payment = payment
+        _write(refund, status=Status.CANCELLED, settled_at=now, failure_message=why[:500])
+        approvals.withdraw_all(act=ACT, target_id=str(refund.pk), now=now)
+        transitions.record(
+            payment.order,
+            Kind.REFUND_FAILED,
+            cause=cause,
+            now=now,
+            payment=payment,
+            refund=refund,
+            data={"rejected": True, "message": why[:300]},
+        )
+
+
 def _decide(decision: Any, approval_id: UUID, *, by: AbstractUser, now: datetime) -> None:
     try:
         decision(approval_id=approval_id, by=by, now=now)
@@ -377,6 +404,9 @@ def apply_refund_report(*, refund_id: UUID, report: RefundReport, cause: str, no
 def _succeed(refund: Refund, *, cause: str, now: datetime) -> Moved:
     if refund.status == Status.SUCCEEDED:
         return Moved.ALREADY_THERE
+    if refund.status == Status.PROPOSED:
+        # The processor told of it before the second person looked: nothing is left to decide.
+        approvals.withdraw_all(act=ACT, target_id=str(refund.pk), now=now)
     payment = refund.payment
     total = payment.refunded_minor + refund.amount_minor
     if total > payment.captured_minor:
@@ -446,6 +476,8 @@ def record_external(*, payment_id: UUID, report: RefundReport, cause: str, now: 
         known = payment.refunds.select_for_update(of=("self",)).filter(processor_ref=report.processor_ref).first()
         if known is None:
             money = report.money
+            if money is not None and _fits_without_proposals(payment, money):
+                withdraw_proposals(payment, why=f"the processor told of {money} that went back", cause=cause, now=now)
             if money is None or money.currency != payment.currency or money.minor > remaining_minor(payment):
                 return _excess(payment, report, cause=cause, now=now)
             known = Refund.objects.create(
@@ -476,6 +508,7 @@ def record_total(*, payment_id: UUID, report: RefundReport, cause: str, now: dat
         if payment.status != Payment.Status.CAPTURED:
             return transitions.end_payment(payment, Payment.Status.CANCELLED, cause=cause, now=now)
         moved = Moved.ALREADY_THERE
+        withdraw_proposals(payment, why="the processor says that all of the payment is back", cause=cause, now=now)
         for asked in payment.refunds.select_for_update(of=("self",)).filter(status__in=UNSETTLED):
             asked.payment = payment
             moved = _succeed(asked, cause=cause, now=now)
@@ -484,6 +517,12 @@ def record_total(*, payment_id: UUID, report: RefundReport, cause: str, now: dat
             rest = replace(report, money=Money(left, payment.currency), is_total=False)
             moved = record_external(payment_id=payment_id, report=rest, cause=cause, now=now)
         return moved
+
+
+def _fits_without_proposals(payment: Payment, money: Money) -> bool:
+    """Whether only what waits for a second person stands in the way of money that went back already."""
+    left, most = remaining_minor(payment), remaining_minor(payment, with_proposals=False)
+    return money.currency == payment.currency and left < money.minor <= most
 
 
 def _is_of(payment: Payment, report: RefundReport) -> bool:

@@ -488,7 +488,9 @@ def refunds_settled(order: Order, payment: Payment, *, event: OrderEvent, now: d
     if order.paid_by_id != payment.pk:
         return
     total = min(payment.refunded_minor, order.amount_minor)
-    status = OrderStatus.REFUNDED if total >= order.amount_minor else OrderStatus.PAID
+    # Of what was taken: two people may have accepted more or less of it than was owed.
+    is_all = 0 < payment.captured_minor <= payment.refunded_minor
+    status = OrderStatus.REFUNDED if is_all else OrderStatus.PAID
     order.refunded_minor, order.status = total, status
     Order.objects.filter(pk=order.pk).update(refunded_minor=total, status=status)
     if event.kind in (Kind.REFUND_SUCCEEDED, Kind.REFUND_REVERSED):

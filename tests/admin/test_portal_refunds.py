@@ -3,9 +3,12 @@
 import pytest
 from django.utils import timezone
 
+from checkout import refunds
+from checkout.errors import NotWaiting, SamePerson
 from checkout.models import Order, Refund
-from providers.models import AuditEntry
+from providers.models import Approval, AuditEntry
 from tests.admin import selling
+from tests.checkout.test_asking import payme
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PROOF = "Refunded in the Payme Business cabinet on 20 November, number 4711, by Dilnoza"
@@ -43,9 +46,6 @@ def test_two_people_record_it_and_the_order_is_refunded(person, paid):
     boris.client.post(approval, {"decision": "approve"}, follow=True)
     assert Refund.objects.get().status == "proposed"  # one's own wish is not one's own to approve
 
-    from checkout import refunds
-    from checkout.errors import SamePerson
-
     with pytest.raises(SamePerson):
         refunds.approve_refund(refund_id=refund.pk, actor=boris.user, now=timezone.now())
     refunds.approve_refund(refund_id=refund.pk, actor=clara.user, now=timezone.now())
@@ -79,3 +79,49 @@ def test_support_may_not_record_one(person, paid):
     answer = person("vera", "support").client.get(address(paid))
     assert answer.status_code == 403
     assert not Refund.objects.exists()
+
+
+def test_the_same_form_with_other_content_is_refused_and_changes_nothing(person, paid):
+    boris = person("boris", "finance")
+    record(boris, paid, amount="10.00", wish="once")
+    for other in (
+        {"amount": "20.00"},
+        {"amount": "10.00", "number": "4712"},
+        {"amount": "10.00", "proof": PROOF + "!"},
+    ):
+        answer = record(boris, paid, wish="once", **other).content.decode()
+        assert "Nothing was changed" in answer and "Recorded" not in answer
+    refund = Refund.objects.get()
+    assert (refund.amount_minor, refund.processor_ref, refund.proof) == (1000, "4711", PROOF)
+
+
+@pytest.mark.parametrize("amount", ["10.00", "10000.00"], ids=["a part", "all of it"])
+def test_the_processors_own_cancel_goes_before_a_record_that_waits_for_its_second_person(client, person, paid, amount):
+    boris, clara = person("boris", "finance"), person("clara", "finance")
+    record(boris, paid, amount=amount)
+    proposed = Refund.objects.get()
+    selling.give_back(client, "65f0000000000000000000b1")
+
+    order = Order.objects.get(pk=paid.pk)
+    assert (order.status, order.refunded_minor) == ("refunded", paid.amount_minor)
+    assert [refund.amount_minor for refund in Refund.objects.filter(status="succeeded")] == [paid.amount_minor]
+    proposed.refresh_from_db()
+    assert (proposed.status, proposed.failure_message) == (
+        "cancelled", "the processor sends the payment back itself"
+    )  # fmt: skip
+    assert Approval.objects.get(pk=proposed.approval_id).state == "withdrawn"
+    assert "the processor sends the payment back itself" in clara.get(selling.page_of(paid)).content.decode()
+    with pytest.raises(NotWaiting):
+        refunds.approve_refund(refund_id=proposed.pk, actor=clara.user, now=timezone.now())
+    assert Order.objects.get(pk=paid.pk).refunded_minor == paid.amount_minor
+
+
+def test_a_record_that_was_approved_still_keeps_the_processor_from_sending_it_back_again(client, person, paid):
+    boris, clara = person("boris", "finance"), person("clara", "finance")
+    record(boris, paid, amount="10.00")
+    refunds.approve_refund(refund_id=Refund.objects.get().pk, actor=clara.user, now=timezone.now())
+    record(boris, paid, amount="20.00", number="4712")
+    answer = payme(client, "CancelTransaction", id="65f0000000000000000000b1", reason=5)
+    assert answer["code"] == -31007
+    assert sorted(Refund.objects.values_list("amount_minor", "status")) == [(1000, "succeeded"), (2000, "proposed")]
+    assert Order.objects.get(pk=paid.pk).status == "paid"

@@ -7,7 +7,7 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from checkout import refunds, reviews
-from checkout.errors import NotRefundable, NotWaiting, SamePerson
+from checkout.errors import NotRefundable, NotWaiting, RefundTooLarge, SamePerson
 from checkout.models import Payment
 from providers import audit
 from providers.models import Approval
@@ -54,6 +54,19 @@ def test_accepting_what_was_taken_needs_a_second_person_and_pays_the_order(lab, 
     order.refresh_from_db()
     payment.refresh_from_db()
     assert (order.status, payment.captured_minor) == ("paid", 9_999)
+
+
+def test_an_order_that_was_paid_with_less_is_refunded_once_all_of_that_is_back(lab, client, people):
+    anna, boris = people
+    order, payment = under_review(lab, client, received=6_000)
+    wish = reviews.propose_exit(payment_id=payment.pk, exit="accept", actor=anna, now=timezone.now())
+    reviews.approve_exit(payment_id=payment.pk, approval_id=wish.pk, actor=boris, now=timezone.now())
+    with pytest.raises(RefundTooLarge):
+        refund(order, 6_001, None)
+    for part, expected in ((5_000, "paid"), (1_000, "refunded")):
+        assert refund(order, part, None).status == "succeeded"
+        order.refresh_from_db()
+        assert (order.status, order.refunded_minor) == (expected, 5_000 if expected == "paid" else 6_000)
 
 
 def test_sending_back_returns_exactly_what_was_taken(lab, client, people):
@@ -136,3 +149,33 @@ def test_of_two_disputes_one_closed_leaves_the_payment_disputed(lab, client):
     closed["id"], closed["data"]["object"]["id"] = "evt_closed_2", opened["data"]["object"]["id"]
     assert callback(client, closed).status_code == 200
     assert not Payment.objects.get(pk=order.paid_by_id).is_disputed
+
+
+def test_a_refund_in_the_dashboard_goes_before_one_that_waits_for_its_second_person(lab, client, people, settings):
+    settings.REFUND_APPROVAL_ABOVE_MINOR = 1
+    anna, boris = people
+    order = make_paid_order(lab, client)
+    proposed = refund(order, 3_000, anna)
+    lab.control(f"/stripe/payments/{Payment.objects.get().processor_ref}/refund", amount=8_000)
+    assert callback(client, lab.events("refund.created")[0]).status_code == 200
+    proposed.refresh_from_db()
+    assert (proposed.status, Approval.objects.get().state) == ("cancelled", "withdrawn")
+    assert "that went back" in proposed.failure_message
+    payment = Payment.objects.get()
+    assert (payment.refunded_minor, payment.review_reason) == (8_000, "")
+    with pytest.raises(NotWaiting):
+        refunds.approve_refund(refund_id=proposed.pk, actor=boris, now=timezone.now())
+    assert [row["amount"] for row in lab.refunds()] == [8_000]
+
+
+def test_a_refund_in_the_dashboard_that_leaves_room_leaves_the_wish_alone(lab, client, people, settings):
+    settings.REFUND_APPROVAL_ABOVE_MINOR = 1
+    order = make_paid_order(lab, client)
+    proposed = refund(order, 3_000, people[0])
+    lab.control(f"/stripe/payments/{Payment.objects.get().processor_ref}/refund", amount=7_000)
+    callback(client, lab.events("refund.created")[0])
+    proposed.refresh_from_db()
+    assert proposed.status == "proposed"
+    assert refunds.approve_refund(refund_id=proposed.pk, actor=people[1], now=timezone.now()).status == "succeeded"
+    order.refresh_from_db()
+    assert order.status == "refunded"
