@@ -29,6 +29,10 @@ class NotAvailable(Misconfigured):
     """The account cannot take this method or currency (Cash App not activated, wrong country)."""
 
 
+class NotPermitted(Misconfigured):
+    """The account's key is known there and may not do this (a restricted key, an address that is not on its list)."""
+
+
 class WrongMode(Misconfigured):
     """A live key or object met test mode, or the reverse."""
 

@@ -1227,6 +1227,40 @@ def test_money_goes_back_in_parts_and_never_more_than_came(shop):
     assert {notice.reference for notice in shop.notices("refund.created")} == {"ref-1", "ref-3"}
 
 
+@pytest.mark.parametrize("was_made", [False, True], ids=["before it was made", "after it was made"])
+def test_a_refund_under_a_stored_500_is_looked_for_and_only_then_sent_with_another_key(shop, was_made):
+    """Stripe repeats a 500 of its own for a day under the key that it happened to."""
+    paid = shop.ref(shop.paid().processor_ref)
+    wanted = RefundRequest("ref-1", paid, Money(1000, "USD"))
+    shop.order("500", match={"operation": "refunds.create"}, after=was_made)
+    with pytest.raises(OutcomeUnknown):
+        shop.adapter.refund_payment(wanted)
+    made = shop.adapter.refund_payment(wanted)
+    assert (made.outcome, made.money, made.reference) == (RefundOutcome.SUCCEEDED, Money(1000, "USD"), "ref-1")
+    for _ in range(2):
+        assert shop.adapter.refund_payment(wanted).processor_ref == made.processor_ref
+    assert {notice.processor_ref for notice in shop.notices("refund.created")} == {made.processor_ref}
+
+
+def test_a_refund_that_stripe_stores_failures_for_uses_a_few_keys_and_is_then_asked_about(peer, adapter):
+    stored = (500, error(type="api_error"), {"Idempotent-Replayed": "true"})
+    peer.on("GET", REFUNDS, page())
+    peer.on("POST", REFUNDS, stored)
+    with pytest.raises(OutcomeUnknown):
+        adapter.refund_payment(REFUND)
+    sent = [number for number, (method, _) in enumerate(peer.calls) if method == "POST"]
+    keys = [peer.headers(number)["Idempotency-Key"] for number in sent]
+    assert keys == ["refund-ref-1", *(f"refund-ref-1-{number}" for number in range(2, 6))]
+
+
+def test_a_refund_that_cannot_be_looked_for_after_a_stored_500_is_never_sent_again(peer, adapter):
+    peer.on("GET", REFUNDS, page(), (503, error(type="api_error")))
+    peer.on("POST", REFUNDS, (500, error(type="api_error"), {"Idempotent-Replayed": "true"}))
+    with pytest.raises(OutcomeUnknown):
+        adapter.refund_payment(REFUND)
+    assert peer.calls.count(("POST", REFUNDS)) == 1
+
+
 def test_a_refund_whose_answer_was_lost_is_found_and_not_made_twice(shop):
     paid = shop.ref(shop.paid().processor_ref)
     wanted = RefundRequest("ref-1", paid, Money(2500, "USD"))

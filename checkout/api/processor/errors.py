@@ -85,6 +85,9 @@ def _meaning_of(error: gateway.GatewayError, name: str) -> tuple[int, str, str, 
             return 403, "wrong_mode", f"{name} says that the account's key and this payment are of different modes", {}
         case gateway.NotAvailable():
             return 400, "method_not_available", f"The {name} account cannot take this payment: {error}", {}
+        case gateway.NotPermitted():
+            text = f"{name} does not let the seller's key do this; a retry cannot help, staff must look at it"
+            return 403, "key_not_permitted", text, {}
         case gateway.Misconfigured(processor_code="amount"):
             return 400, "amount_refused", str(error), {}
         case gateway.Misconfigured():

@@ -16,6 +16,7 @@ from gateway.errors import (
     Misconfigured,
     NotAvailable,
     NotFound,
+    NotPermitted,
     Refused,
     Unavailable,
     WrongMode,
@@ -93,7 +94,7 @@ def meaning_of(status: int, data: object, *, is_write: bool, can_refuse: bool) -
     named = reason if reason not in ("", "NA") else code
     if status in (401, 403):
         # 403 is an address that is not on the account's list.
-        return Misconfigured(summary, processor_code=named or str(status))
+        return (Misconfigured if status == 401 else NotPermitted)(summary, processor_code=named or str(status))
     if not description and not code:
         return http.unclear(f"Razorpay answered {status} in a shape that is not its own", is_write=is_write)
     if description.lower().startswith("authentication failed") or "api key" in description.lower():

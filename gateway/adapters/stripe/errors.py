@@ -1,5 +1,6 @@
 """Stripe's refusals in our words. Trouble below HTTP never comes here: `gateway.http` has named it already."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import stripe
@@ -12,6 +13,8 @@ from gateway.errors import (
     Misconfigured,
     NotAvailable,
     NotFound,
+    NotPermitted,
+    OutcomeUnknown,
     Refused,
     Unavailable,
     WrongMode,
@@ -75,6 +78,17 @@ REFUSED_CODES = frozenset(
 BUSY_CODES = frozenset({"idempotency_key_in_use", "lock_timeout"})
 
 
+class StoredTrouble(OutcomeUnknown):
+    """Stripe repeats, for a day, a failure of its own that it has stored under our key: asking again in the same words
+    brings no news, and what the first request did stands in its lists.
+    """
+
+
+def is_stored(status: int, headers: Mapping[str, str] | None) -> bool:
+    """Whether an answer is such a repetition."""
+    return status >= 500 and (headers or {}).get("Idempotent-Replayed", "").lower() == "true"
+
+
 def meaning_of(error: stripe.StripeError, *, is_write: bool, mode: Mode, is_refund: bool = False) -> GatewayError:
     """What the caller does next about an error that Stripe answered. The text holds codes, never Stripe's body."""
     details = details_of(error)
@@ -88,7 +102,9 @@ def meaning_of(error: stripe.StripeError, *, is_write: bool, mode: Mode, is_refu
         return Unavailable(summary, retry_after_seconds=wait, is_busy=True, request_id=request_id)
     if code in WRONG_MODE_CODES or "similar object exists in" in reading.text(details, "message").lower():
         return WrongMode(summary, processor_code=code, request_id=request_id)
-    if isinstance(error, (stripe.AuthenticationError, stripe.PermissionError, stripe.IdempotencyError)):
+    if isinstance(error, stripe.PermissionError):
+        return NotPermitted(summary, processor_code=code, request_id=request_id)
+    if isinstance(error, (stripe.AuthenticationError, stripe.IdempotencyError)):
         code = code or ("idempotency_error" if isinstance(error, stripe.IdempotencyError) else "")
         return Misconfigured(summary, processor_code=code, request_id=request_id)
     if is_refund and _cannot_be_refunded(error, code, details):
@@ -107,6 +123,8 @@ def meaning_of(error: stripe.StripeError, *, is_write: bool, mode: Mode, is_refu
             return Misconfigured(_with_param(summary, details), processor_code="amount", request_id=request_id)
         kind = NotAvailable if is_about_availability(code, details) else Misconfigured
         return kind(_with_param(summary, details), processor_code=code, request_id=request_id)
+    if is_write and is_stored(status, error.headers):
+        return StoredTrouble(f"{summary}, stored under our key", request_id=request_id)
     return http.unclear(summary, is_write=is_write, request_id=request_id)
 
 

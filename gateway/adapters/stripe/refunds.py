@@ -8,10 +8,12 @@ from gateway import http
 from gateway.adapters.stripe import reading
 from gateway.adapters.stripe.account import Account, as_params
 from gateway.adapters.stripe.amounts import to_stripe
+from gateway.adapters.stripe.errors import StoredTrouble
 from gateway.adapters.stripe.terms import idempotency_key
-from gateway.errors import NotFound, WrongMode
+from gateway.errors import NotFound, OutcomeUnknown, Unavailable, WrongMode
 from gateway.types import RefundReport, RefundRequest
 
+MOST_KEYS = 5
 REASONS = frozenset({"duplicate", "fraudulent", "requested_by_customer"})
 
 
@@ -20,21 +22,41 @@ class Refunds:
     account: Account
 
     def create(self, request: RefundRequest, *, intent_ref: str) -> RefundReport:
-        """Refund, once for each reference, for ever: Stripe forgets keys after a day, so its refunds are read first."""
-        if made := self.find(request.reference, intent_ref=intent_ref):
-            return made
+        """Refund, once for each reference, for ever: Stripe forgets keys after a day, so its refunds are read first.
+
+        They are read again before another key is used, which only a failure of Stripe's own, stored under the former
+        one, is a reason for: that request is over, so a refund that is not listed was not made.
+        """
         params: dict[str, Any] = {
             "payment_intent": intent_ref,
             "amount": to_stripe(request.money),
             "reason": request.reason if request.reason in REASONS else "requested_by_customer",
             "metadata": {"refundId": request.reference, "paymentId": request.payment.reference},
         }
-        answer = self.account.write(
-            lambda client, options: client.v1.refunds.create(as_params(params), options),
-            key=idempotency_key("refund", request.reference),
-            is_refund=True,
-        )
-        return self._report(answer.values, reference=request.reference, intent_ref=intent_ref, is_write=True)
+        stored: StoredTrouble | None = None
+        for number in range(1, MOST_KEYS + 1):
+            if made := self._made(request, intent_ref=intent_ref, before=stored):
+                return made
+            try:
+                answer = self.account.write(
+                    lambda client, options: client.v1.refunds.create(as_params(params), options),
+                    key=idempotency_key("refund", request.reference, number=number),
+                    is_refund=True,
+                )
+            except StoredTrouble as trouble:
+                stored = trouble
+                continue
+            return self._report(answer.values, reference=request.reference, intent_ref=intent_ref, is_write=True)
+        raise stored or OutcomeUnknown("Stripe keeps failing at this refund")
+
+    def _made(self, request: RefundRequest, *, intent_ref: str, before: StoredTrouble | None) -> RefundReport | None:
+        try:
+            return self.find(request.reference, intent_ref=intent_ref)
+        except Unavailable as error:
+            if before is None:
+                raise
+            # Not "surely nothing happened": the request whose failure is stored may have made it.
+            raise OutcomeUnknown(f"after a stored failure: {error}", request_id=before.request_id) from error
 
     def retrieve(self, reference: str, refund_ref: str, *, intent_ref: str) -> RefundReport | None:
         try:

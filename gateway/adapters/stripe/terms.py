@@ -55,10 +55,14 @@ def metadata_of(request: PaymentRequest) -> dict[str, str]:
     return {**kept, **ours}
 
 
-def idempotency_key(purpose: str, reference: str) -> str:
-    """The same for the same wish, also after a crash; at most 255 characters."""
-    key = f"{purpose}-{reference}"
-    return key if len(key) <= 255 else f"{purpose}-{hashlib.sha256(reference.encode()).hexdigest()}"
+def idempotency_key(purpose: str, reference: str, *, number: int = 1) -> str:
+    """The same for the same wish, also after a crash; at most 255 characters.
+
+    `number` names a further key of the wish, for when Stripe has stored a failure of its own under the former one.
+    """
+    tail = f"-{number}" if number > 1 else ""
+    key = f"{purpose}-{reference}{tail}"
+    return key if len(key) <= 255 else f"{purpose}-{hashlib.sha256(reference.encode()).hexdigest()}{tail}"
 
 
 def session_end(wanted: datetime | None, *, start: datetime) -> int | None:

@@ -85,7 +85,7 @@ def test_a_refused_card_is_told_with_an_advice_and_a_thief_learns_nothing(
 def test_a_key_that_may_not_do_this_is_the_sellers_trouble(ask, lab, processor):
     lab.fault("403", match={"operation": CREATE[processor]})
     answer = ask(f"/{processor}/checkout", BODIES[processor])
-    refused(answer, 502, "seller_misconfigured", "staff must look at it")
+    refused(answer, 403, "key_not_permitted", "staff must look at it")
     closed_unheard()
 
 
@@ -175,7 +175,7 @@ def test_a_refund_that_stripe_refuses_is_409_and_gives_the_amount_free(ask, paid
     assert lab.refunds() == []
 
 
-@pytest.mark.parametrize(("kind", "status", "code"), [("403", 502, "seller_misconfigured"), ("402", 409, "refused")])
+@pytest.mark.parametrize(("kind", "status", "code"), [("403", 403, "key_not_permitted"), ("402", 409, "refused")])
 def test_a_refund_that_cannot_be_sent_is_told_by_its_meaning(ask, paid_checkout, lab, kind, status, code):
     made = paid_checkout()
     lab.fault(kind, match={"operation": "refunds.create"})
