@@ -4,8 +4,11 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
+from django.db.models import F
+
 from checkout import soft_cache
-from checkout.models import CallbackRecord
+from checkout.models import CallbackRecord, Payment
 from gateway.types import Callback
 from providers.addresses import subnet_of
 from providers.models import MerchantAccount
@@ -66,6 +69,25 @@ def finish(record: CallbackRecord, *, now: datetime, **facts: Any) -> None:
     for name, value in facts.items():
         setattr(record, name, value)
     CallbackRecord.objects.filter(pk=record.pk).update(finished_at=now, **facts)
+
+
+def finish_once(
+    record: CallbackRecord, *, payment: Payment, event_id: str, event_type: str, now: datetime, **facts: Any
+) -> None:
+    """As `finish`, for what anybody who holds it can repeat: kept once under its `event_id`, and counted after that."""
+    with transaction.atomic():
+        # Whoever brings the same at the same time waits here, and then finds the first one.
+        Payment.objects.select_for_update(of=("self",)).get(pk=payment.pk)
+        same = CallbackRecord.objects.filter(
+            processor=record.processor, event_id=event_id, payment_id=payment.pk, event_type=event_type
+        ).exclude(pk=record.pk)
+        first = same.order_by("received_at").values_list("pk", flat=True).first()
+        if first is None:
+            facts |= {"payment_id": payment.pk, "order_id": payment.order_id}
+            finish(record, now=now, event_id=event_id, event_type=event_type, **facts)
+            return
+        CallbackRecord.objects.filter(pk=first).update(times=F("times") + 1, finished_at=now)
+        CallbackRecord.objects.filter(pk=record.pk).delete()
 
 
 def _readable(body: bytes) -> str:

@@ -392,6 +392,8 @@ class CallbackRecord(models.Model):
     verdict = models.CharField(max_length=20, choices=Verdict, default=Verdict.RECEIVED)
     note = models.CharField(max_length=500, blank=True)
     answer_status = models.PositiveSmallIntegerField(null=True)
+    # How often the same came, where it is kept once (a browser's signed return); `finished_at` is then the last time.
+    times = models.PositiveIntegerField(default=1, db_default=1)
     address = models.CharField(max_length=45, blank=True)
     request_id = models.CharField(max_length=64, blank=True)
     received_at = models.DateTimeField(db_index=True)
@@ -399,7 +401,14 @@ class CallbackRecord(models.Model):
 
     class Meta:
         ordering = ["-received_at", "-id"]
-        indexes = [models.Index(fields=["processor", "event_id"], name="callback_by_event")]
+        indexes = [
+            models.Index(fields=["processor", "event_id"], name="callback_by_event"),
+            models.Index(
+                fields=["account", "received_at"],
+                condition=Q(verdict="unknown_reference"),
+                name="callback_too_early",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.processor} {self.event_type or self.path}"

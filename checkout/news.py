@@ -5,7 +5,7 @@ account's secret, applied. Processors that ask are answered in questions.py.
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import DatabaseError
@@ -16,8 +16,8 @@ from checkout import callback_records, disputes, payments, refunds, sales
 from checkout.models import CallbackRecord, Order, Payment, Refund
 from checkout.transitions import Moved
 from gateway import registry
-from gateway.adapter import AdapterConfig
-from gateway.errors import BadCallback, NotFound
+from gateway.adapter import AdapterConfig, ReadsAgain
+from gateway.errors import BadCallback, GatewayError, NotFound
 from gateway.types import (
     AccountChanged,
     Callback,
@@ -40,6 +40,10 @@ logger = logging.getLogger(__name__)
 Verdict = CallbackRecord.Verdict
 # Without a reference of ours, so many accounts' secrets are tried; a hub with more gives them own addresses.
 ACCOUNTS_TRIED = 50
+# Stripe tells for three days what we did not take.
+CAME_EARLY_AT_MOST = timedelta(days=4)
+EARLY_APPLIED = 50
+AWAITED = [*Payment.OPEN, Payment.Status.DECLINED, Payment.Status.FAILED, Payment.Status.ERROR]
 # From the strongest: the verdict of a callback with several notices is the first of these.
 _STRENGTH = [Verdict.APPLIED, Verdict.UNKNOWN_REFERENCE, Verdict.NOTHING_NEW, Verdict.IGNORED]
 
@@ -106,7 +110,58 @@ def receive(
     if verdict is Verdict.UNKNOWN_REFERENCE:
         logger.error("a verified callback of %s knows a payment that we do not: %s", processor, found.read.event_id)
     callback_records.finish(record, now=timezone.now(), verdict=verdict, note=note, answer_status=200, **facts)
+    for payment in _payments_told_of(found):
+        apply_what_came_too_early(payment, now=callback.received_at)
     return record
+
+
+def _payments_told_of(found: _Found) -> list[Payment]:
+    """The payments whose money this callback may have made known to us; or whose money was made known by another one
+    while this one, of a refund or a dispute, was put aside.
+    """
+    told = [notice.payment if isinstance(notice, SaleReport) else notice for notice in found.read.notices]
+    refs = {notice.capture_ref or notice.processor_ref for notice in told if isinstance(notice, PaymentReport)}
+    refs |= {notice.payment_processor_ref for notice in told if isinstance(notice, (RefundReport, DisputeReport))}
+    payments_found = (_payment_of(found.account, money_ref) for money_ref in refs if money_ref)
+    return [payment for payment in payments_found if payment is not None]
+
+
+def apply_what_came_too_early(payment: Payment, *, now: datetime) -> None:
+    """Processors send their news in any order: a refund or a dispute may be told before that which says whose money
+    it is (the session of a sale by a link), or that any was taken. It was kept, and counts once the money is known.
+    """
+    money_ref = payment.capture_ref or payment.processor_ref
+    if payment.status != Payment.Status.CAPTURED or not money_ref:
+        return
+    early = CallbackRecord.objects.filter(
+        account=payment.account_id,
+        verdict=Verdict.UNKNOWN_REFERENCE,
+        received_at__gt=now - CAME_EARLY_AT_MOST,
+        body__contains=f'"{money_ref}"',
+        is_truncated=False,
+    )
+    records = list(early.order_by("received_at", "pk")[:EARLY_APPLIED])
+    adapter = accounts.adapter_for(payment.account, now=now) if records else None
+    if not isinstance(adapter, ReadsAgain):
+        return
+    for record in records:
+        try:
+            _apply_again(record, adapter, payment, now=now)
+        except (BadCallback, GatewayError) as error:
+            logger.error("callback %s came too early and cannot be read again: %s", record.pk, error)
+
+
+def _apply_again(record: CallbackRecord, adapter: ReadsAgain, payment: Payment, *, now: datetime) -> None:
+    callback = Callback(body=record.body.encode(), headers=record.headers, received_at=record.received_at)
+    read = adapter.read_again(callback)
+    cause = f"callback {read.event_id}"
+    verdicts = [_apply(notice, account=payment.account, payment=None, cause=cause, now=now) for notice in read.notices]
+    verdict, note = min(verdicts, key=lambda said: _STRENGTH.index(said[0]), default=(Verdict.IGNORED, ""))
+    if verdict is Verdict.UNKNOWN_REFERENCE:
+        return
+    note = f"{note}; it came before its payment was known"
+    facts = {"payment_id": payment.pk, "order_id": payment.order_id}
+    callback_records.finish(record, now=timezone.now(), verdict=verdict, note=note, **facts)
 
 
 def _verify(processor: str, callback: Callback, *, account_id: UUID | None) -> _Found:
@@ -222,7 +277,7 @@ def _apply(
         case RefundReport():
             moved_or_none = _apply_refund(notice, account=account, payment=payment, cause=cause, now=now)
             if moved_or_none is None:
-                return Verdict.UNKNOWN_REFERENCE, f"refund {notice.processor_ref} of an unknown payment"
+                return Verdict.UNKNOWN_REFERENCE, f"refund {notice.processor_ref} of a payment not known as taken"
             moved = moved_or_none
         case DisputeReport():
             payment = payment or _payment_of(account, notice.payment_processor_ref)
@@ -285,7 +340,9 @@ def _payment_by_reference(account: MerchantAccount, reference: str) -> Payment |
 def _apply_refund(
     report: RefundReport, *, account: MerchantAccount, payment: Payment | None, cause: str, now: datetime
 ) -> Moved | None:
-    """A refund of ours by our reference or theirs, else one made in the processor's cabinet. None: not ours at all."""
+    """A refund of ours by our reference or theirs, else one made in the processor's cabinet. None: not ours at all, or
+    not yet.
+    """
     ours = Refund.objects.filter(payment__account=account)
     refund = None
     try:
@@ -302,5 +359,9 @@ def _apply_refund(
         return refunds.apply_refund_report(refund_id=refund.pk, report=report, cause=cause, now=now)
     payment = _payment_of(account, report.payment_processor_ref) or payment
     if payment is None:
+        return None
+    if payment.status in AWAITED and isinstance(accounts.adapter_for(payment.account, now=now), ReadsAgain):
+        # Money that went back was taken before, and nobody told us yet: the processor is asked, and this is kept.
+        payments.ask_soon(payment.pk, now=now)
         return None
     return refunds.record_external(payment_id=payment.pk, report=report, cause=cause, now=now)

@@ -437,6 +437,16 @@ def ask_soon(payment_id: UUID, *, now: datetime) -> None:
     Payment.objects.filter(pk=payment_id, status__in=[*Payment.OPEN, *transitions.REFUSED]).update(next_ask_at=now)
 
 
+def ask_after_return(payment_id: UUID, *, now: datetime) -> None:
+    """As `ask_soon`, at most once in 5 s: a browser can bring the same signed word as often as it likes."""
+    rows = Payment.objects.filter(pk=payment_id, status__in=[*Payment.OPEN, *transitions.REFUSED])
+    lately = rows.filter(last_asked_at__gt=now - READ_ASKS_EVERY)
+    lately.filter(Q(next_ask_at=None) | Q(next_ask_at__gt=F("last_asked_at") + READ_ASKS_EVERY)).update(
+        next_ask_at=F("last_asked_at") + READ_ASKS_EVERY
+    )
+    rows.filter(Q(last_asked_at=None) | Q(last_asked_at__lte=now - READ_ASKS_EVERY)).update(next_ask_at=now)
+
+
 def find_payment(*, provider: Provider, mode: Mode, processor: str, their_id: str) -> Payment:
     """A provider's own payment at a processor by any id of it: ours, the processor's of what was opened or of what
     took the money, or our order's id. PaymentNotFound for everything else.

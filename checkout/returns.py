@@ -57,11 +57,20 @@ def receive(
                 record, now=now, verdict=Verdict.REFUSED, note=str(error), answer_status=400, **facts
             )
         raise
-    payments.ask_soon(payment.pk, now=now)
+    payments.ask_after_return(payment.pk, now=now)
     if record is not None:
         note = "the signature is right; the processor is asked"
-        callback_records.finish(
-            record, now=now, verdict=Verdict.IGNORED, note=note, is_verified=True, answer_status=200, **facts
+        callback_records.finish_once(
+            record,
+            payment=payment,
+            # Named by what was signed: whoever holds that can wrap it into any number of other fields.
+            event_id=f"{payment.processor_ref}|{capture_ref}"[:200],
+            event_type=EVENT,
+            now=now,
+            verdict=Verdict.IGNORED,
+            note=note,
+            is_verified=True,
+            answer_status=200,
         )
     return capture_ref
 

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import close_old_connections, connections
 from django.utils import timezone
 
-from checkout import payments, refunds, soft_cache
+from checkout import captures, news, payments, refunds, soft_cache
 from checkout.models import Order, Payment, Refund
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,15 @@ def _take_place() -> bool:
 
 
 def _asking_payment(payment_id: UUID) -> Callable[[], bool]:
-    return lambda: payments.ask_payment(payment_id=payment_id, now=timezone.now())
+    def ask() -> bool:
+        was_asked = payments.ask_payment(payment_id=payment_id, now=timezone.now())
+        if was_asked:
+            captures.take_overdue(payment_id=payment_id, now=timezone.now())
+            payment = Payment.objects.select_related("account").get(pk=payment_id)
+            news.apply_what_came_too_early(payment, now=timezone.now())
+        return was_asked
+
+    return ask
 
 
 def _asking_refund(refund_id: UUID) -> Callable[[], bool]:

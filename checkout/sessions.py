@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Literal, cast
 from uuid import UUID
 
 from django.conf import settings
@@ -29,6 +29,7 @@ from providers.models import MerchantAccount, Provider
 
 Status = Payment.Status
 MAX_ORDER_REF = 128
+HOLDING = [Status.AUTHORIZED, Status.UNKNOWN]  # what a capture takes, or may turn out to be able to take
 
 
 class OtherMode(CheckoutError):
@@ -75,7 +76,7 @@ class RefundRefused(AtProcessor):
 
 
 class NamesSeveral(CheckoutError):
-    """Several paid orders share this order_id: name the payment instead"""
+    """Several orders of this order_id took money or hold it: name the payment instead"""
 
     code = "ORDER_ID_NOT_UNIQUE"
     status = 409
@@ -171,20 +172,31 @@ def _is_of_other_mode(wanted: Wanted) -> bool:
 # --- finding ------------------------------------------------------------------------------------------------------
 
 
-def find(*, provider: Provider, mode: Mode, processor: str, their_id: str) -> Payment:
-    """A provider's own payment by any id of it, else the one that matters of the order it calls so. PaymentNotFound."""
+Act = Literal["look", "refund", "capture"]
+
+
+def find(*, provider: Provider, mode: Mode, processor: str, their_id: str, act: Act = "look") -> Payment:
+    """A provider's own payment by any id of it, else the one that matters of the order it calls so. PaymentNotFound,
+    NamesSeveral.
+    """
     try:
         return payments.find_payment(provider=provider, mode=mode, processor=processor, their_id=their_id)
     except PaymentNotFound:
-        return find_by_order(provider=provider, mode=mode, processor=processor, order_ref=their_id)
+        return find_by_order(provider=provider, mode=mode, processor=processor, order_ref=their_id, act=act)
 
 
 def find_by_order(
-    *, provider: Provider, mode: Mode, processor: str, order_ref: str, is_for_money: bool = False
+    *,
+    provider: Provider,
+    mode: Mode,
+    processor: str,
+    order_ref: str,
+    act: Act = "look",
 ) -> Payment:
     """Of the orders that the provider calls so: the payment that paid one, else the newest. PaymentNotFound.
 
-    `is_for_money`: NamesSeveral where more than one of them is paid, instead of a guess.
+    For a refund or a capture NamesSeveral instead of a guess: where more than one of them is paid, or, for a capture,
+    where the money that is held is not the only money that this name could mean.
     """
     is_storable = not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in order_ref)
     if not 0 < len(order_ref) <= MAX_ORDER_REF or not is_storable:
@@ -194,8 +206,12 @@ def find_by_order(
     )
     paying = list(found.filter(order__paid_by__isnull=False).order_by("-created_at"))
     paying = [payment for payment in paying if payment.order.paid_by_id == payment.pk]
-    if is_for_money and len(paying) > 1:
+    if act != "look" and len(paying) > 1:
         raise NamesSeveral()
+    if act == "capture" and (holding := list(found.filter(status__in=HOLDING))):
+        if len({payment.order_id for payment in (*holding, *paying)}) > 1:
+            raise NamesSeveral()
+        return holding[0]
     payment = paying[0] if paying else found.order_by("-created_at").first()
     if payment is None:
         raise PaymentNotFound()
@@ -214,7 +230,9 @@ def capture(payment: Payment, *, amount_minor: int | None, cause: str, now: date
     if payment.status not in Payment.OPEN:
         raise NotPayable("Nothing is held by this payment")
     try:
-        found = captures.capture_order(order_id=payment.order_id, amount_minor=amount_minor, cause=cause, now=now)
+        found = captures.capture_order(
+            order_id=payment.order_id, payment_id=payment.pk, amount_minor=amount_minor, cause=cause, now=now
+        )
     except AlreadyPaid as error:
         payment.refresh_from_db()
         raise AlreadyCaptured(payment) from error

@@ -6,7 +6,7 @@ It raises only `gateway.errors`. Calls are never made inside a database transact
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gateway.money import Money
 from gateway.types import (
@@ -119,6 +119,14 @@ class CapturesLater(Protocol):
 
     def capture_payment(self, payment: PaymentRef, money: Money) -> PaymentReport:
         """Take what is held. Taken already: a report that says so. Refused, with the truth, when it cannot be taken."""
+
+
+@runtime_checkable
+class ReadsAgain(Protocol):
+    """An adapter of a processor whose news of a refund or a dispute may name a payment that we learn of only later."""
+
+    def read_again(self, callback: Callback) -> CallbackRead:
+        """A callback that was verified when it came, as it was kept: what it says, its signature not looked at."""
 
 
 class SignsReturn(Protocol):

@@ -237,7 +237,7 @@ class OrderActs(ReadOnlyAdmin):
                 "capture_asked",
                 {"payment": str(payment.pk)},
                 lambda user: captures.capture_order(
-                    order_id=order.pk, cause=f"staff {user.get_username()}", now=timezone.now()
+                    order_id=order.pk, payment_id=payment.pk, cause=f"staff {user.get_username()}", now=timezone.now()
                 ),
             )
             if taken is not None:

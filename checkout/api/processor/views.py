@@ -33,6 +33,7 @@ _MODES_IN_IDS = {"cs_test_": Mode.TEST, "cs_live_": Mode.LIVE}  # of the process
 class ProcessorView(DialectView):
     authentication_classes = [KeyInHeaders]
     processor: ClassVar[str]
+    act: ClassVar[sessions.Act] = "look"
     about: Payment | None = None  # the payment that a body named: a refusal tells of it
 
     def explain_error(self, error: Exception) -> HttpResponse:
@@ -50,7 +51,8 @@ class ProcessorView(DialectView):
         named = next((found for prefix, found in _MODES_IN_IDS.items() if their_id.startswith(prefix)), mode)
         if named is not mode:
             raise sessions.OtherMode(f"This is a {mode} key, but the id is of {named} mode: use a {named} key")
-        return sessions.find(provider=provider_of(request), mode=mode, processor=self.processor, their_id=their_id)
+        provider = provider_of(request)
+        return sessions.find(provider=provider, mode=mode, processor=self.processor, their_id=their_id, act=self.act)
 
     def named(self, request: Request, wanted: Mapping[str, Any], names: type[Serializer]) -> Payment:
         """The one payment that a body names, in one or several ways."""
@@ -75,7 +77,7 @@ class ProcessorView(DialectView):
             mode=self.mode_of(request),
             processor=self.processor,
             order_ref=text,
-            is_for_money=True,
+            act=self.act,
         )
 
 
@@ -157,6 +159,7 @@ class RazorpayStatus(Status):
 
 
 class CapturePayment(ProcessorView):
+    act = "capture"
     shape: ClassVar[Serializer]
     names: ClassVar[type[Serializer]]
 
@@ -191,6 +194,7 @@ class RazorpayCapture(CapturePayment):
 
 
 class RefundPayment(ProcessorView):
+    act = "refund"
     shape: ClassVar[Serializer]
     names: ClassVar[type[Serializer]]
 
@@ -268,6 +272,7 @@ class RazorpayVerify(ProcessorView):
             returns.receive(payment, fields, callback=callback, address=address, request_id=request_id, now=now)
         except BadCallback as error:
             raise SignatureMismatch() from error
+        payments.ask_soon(payment.pk, now=now)  # a backend waits for the truth, and its key has a limit of its own
         payments.ask_payment(payment_id=payment.pk, now=timezone.now())
         shown = shapes.payment_out(_fresh(payment))
         if shown["status"] == "pending":  # the buyer has paid; whether it is captured nobody could tell us yet

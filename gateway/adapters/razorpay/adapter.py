@@ -198,6 +198,9 @@ class RazorpayAdapter:
         """Verified with the present webhook secret, or one that was rotated out: repeats keep the old signature."""
         return callbacks.read(callback, secrets=self._secrets("webhookSecret"), mode=self.config.mode)
 
+    def read_again(self, callback: Callback) -> CallbackRead:
+        return callbacks.read_verified(callback, mode=self.config.mode)
+
     # --- inside ---
 
     def _base_url(self) -> str:

@@ -58,6 +58,11 @@ def read(callback: Callback, *, secrets: Iterable[str], mode: Mode) -> CallbackR
         # Razorpay signs nothing while its webhook has no secret.
         raise BadCallback("no X-Razorpay-Signature: the webhook has no secret in Razorpay's dashboard")
     signatures.verify_hmac_sha256(callback.body, header, keys=secrets)
+    return read_verified(callback, mode=mode)
+
+
+def read_verified(callback: Callback, *, mode: Mode) -> CallbackRead:
+    """What an event says whose signature has been verified."""
     event = _event(callback.body)
     event_type = text(event, "event")
     try:

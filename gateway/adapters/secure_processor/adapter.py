@@ -219,6 +219,9 @@ class SecureProcessorAdapter:
         lenient = self.config.mode is Mode.TEST and self.config.settings.get("accepts_missing_signature") == "yes"
         holders = (self.config.credentials, *self.config.previous_credentials)
         signing.verify(callback, holders=holders, needs_signature=not lenient)
+        return self.read_again(callback)
+
+    def read_again(self, callback: Callback) -> CallbackRead:
         client = self._client(CALLBACK_TIMEOUTS)
         return callbacks.read(callback, mode=self.config.mode, shop_id=self._shop_id(), ask=client.transaction)
 

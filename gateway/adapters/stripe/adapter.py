@@ -163,6 +163,9 @@ class StripeAdapter:
         secrets = [holder.get("webhookSecret", "") for holder in holders]
         return callbacks.read(callback, secrets=secrets, mode=self.config.mode)
 
+    def read_again(self, callback: Callback) -> CallbackRead:
+        return callbacks.read_verified(callback, mode=self.config.mode)
+
     @property
     def _intents(self) -> Intents:
         return Intents(Account(self.config, self.timeouts, self.clock))

@@ -68,6 +68,11 @@ def read(callback: Callback, *, secrets: Iterable[str], mode: Mode) -> CallbackR
     """Verify, then read. An event of the other mode is no error (two endpoints may share an address): it is ignored."""
     header = callback.headers.get("stripe-signature", "")
     signatures.verify_stripe(callback.body, header, secrets=secrets, now=callback.received_at)
+    return read_verified(callback, mode=mode)
+
+
+def read_verified(callback: Callback, *, mode: Mode) -> CallbackRead:
+    """What an event says whose signature has been verified."""
     event = _event(callback.body)
     event_id, event_type = reading.text(event, "id"), reading.text(event, "type")
     if _is_short(event):

@@ -5,7 +5,7 @@ import hmac
 
 import pytest
 
-from checkout.models import CallbackRecord, Order, Payment
+from checkout.models import CallbackRecord, Order, Payment, Refund
 from tests.api.processor.refusing import refused
 from tests.builders import later, make_key, make_provider
 from tests.shop import RAZORPAY, with_razorpay
@@ -240,3 +240,143 @@ def test_stripe_holds_and_captures_as_well(ask, read, open_checkout, lab, client
     assert (captured["status"], captured["amount_captured"], captured["amount_capturable"]) == ("paid", 5000, 0)
     refused(ask("/stripe/capture", {"session_id": made["session_id"]}), 409, "already_captured")
     assert len(lab.requests("payment_intents.capture")) == 1
+
+
+def test_a_capture_by_an_order_id_that_two_holds_share_takes_neither(ask, verify, open_checkout, lab):
+    made = [open_checkout("razorpay", capture="manual") for _ in range(2)]
+    for one in made:
+        verify(pays(lab, one))
+    for name in ("order_id", "payment_id"):  # an order's id of the caller's own is understood in both
+        refused(ask("/razorpay/capture", {name: "ORD123"}), 409, "order_id_not_unique", "name the payment instead")
+    assert lab.control("/razorpay/requests?operation=payments.capture", "GET")["requests"] == []
+    assert ask("/razorpay/capture", {"payment_id": made[0]["payment_id"]}).json()["status"] == "paid"
+    # One is paid now and one is held: still two that the name could mean.
+    refused(ask("/razorpay/capture", {"order_id": "ORD123"}), 409, "order_id_not_unique")
+    assert [row["status"] for row in Payment.objects.order_by("created_at").values("status")] == [
+        "captured", "authorized"
+    ]  # fmt: skip
+
+
+def test_a_capture_by_an_order_id_takes_the_one_hold_and_not_the_newest_try(ask, verify, open_checkout, lab):
+    held = open_checkout("razorpay", capture="manual")
+    verify(pays(lab, held))
+    newer = open_checkout("razorpay", capture="manual")
+    answer = ask("/razorpay/capture", {"order_id": "ORD123"}).json()
+    assert (answer["payment_id"], answer["status"]) == (held["payment_id"], "paid")
+    assert Payment.objects.get(pk=newer["payment_id"]).status == "pending"
+
+
+def test_an_order_id_in_the_place_of_a_payment_is_no_name_for_one_of_two_paid_orders(ask, paid_checkout):
+    for _ in range(2):
+        paid_checkout()
+    refused(ask("/stripe/refund", {"payment_id": "ORD123"}), 409, "order_id_not_unique")
+    assert not Refund.objects.exists()
+
+
+def test_a_capture_means_one_payment_and_takes_no_other_one_of_its_order(ask, verify, open_checkout, lab):
+    from uuid import uuid4
+
+    from checkout import captures
+    from checkout.errors import NotPayable
+
+    made = open_checkout("razorpay", capture="manual")
+    verify(pays(lab, made))
+    order = Order.objects.get()
+    with pytest.raises(NotPayable):
+        captures.capture_order(order_id=order.pk, payment_id=uuid4(), cause="test", now=later(seconds=0))
+    assert Payment.objects.get().status == "authorized"
+
+
+# --- held against our word ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def held_by_itself(verify, open_checkout, lab):
+    """Razorpay holds money of an order that was to be captured at once, as a setting of its dashboard can make it."""
+    made = open_checkout("razorpay", capture="manual")
+    Order.objects.update(captures_later=False)  # the lab always does what the order says
+    assert verify(pays(lab, made)).json()["amount_capturable"] == 5000
+    return made
+
+
+def captures_at(lab):
+    return len(lab.control("/razorpay/requests?operation=payments.capture", "GET")["requests"])
+
+
+def test_money_that_is_held_against_our_word_is_taken_once(held_by_itself, read, lab):
+    from checkout import captures
+
+    payment = Payment.objects.get()
+    assert not captures.take_overdue(payment_id=payment.pk, now=later(seconds=30))  # it may be doing so this moment
+    assert captures_at(lab) == 0
+    assert captures.take_overdue(payment_id=payment.pk, now=later(minutes=3))
+    assert not captures.take_overdue(payment_id=payment.pk, now=later(minutes=4))
+    told = read(f"/razorpay/status/{held_by_itself['payment_id']}").json()
+    assert (told["status"], told["amount_captured"], captures_at(lab)) == ("paid", 5000, 1)
+    assert Order.objects.get().events.filter(kind="paid").count() == 1
+
+
+@pytest.mark.parametrize("kind", ["500", "reset_before", "reset_after", "429", "403", "402"])
+def test_a_take_that_fails_is_tried_again_later_and_never_twice(held_by_itself, lab, kind):
+    from checkout import captures
+
+    payment = Payment.objects.get()
+    lab.fault(kind, match={"operation": "payments.capture"})
+    assert captures.take_overdue(payment_id=payment.pk, now=later(minutes=3))
+    payment.refresh_from_db()
+    assert payment.status == "authorized"
+    assert payment.next_ask_at >= later(minutes=3, seconds=20)  # not at once, and not in every round
+    captures.take_overdue(payment_id=payment.pk, now=later(minutes=15))
+    payment.refresh_from_db()
+    [order] = lab.control("/razorpay/orders", "GET")["orders"]
+    assert (payment.status, order["amount_paid"]) == ("captured", 5000)
+    assert Order.objects.get().events.filter(kind="paid").count() == 1
+
+
+def test_what_was_to_be_held_is_never_taken_by_itself(verify, open_checkout, lab):
+    from checkout import captures
+
+    made = open_checkout("razorpay", capture="manual")
+    verify(pays(lab, made))
+    assert not captures.take_overdue(payment_id=Payment.objects.get().pk, now=later(hours=5))
+    assert (captures_at(lab), Payment.objects.get().status) == (0, "authorized")
+
+
+# --- said again and again -------------------------------------------------------------------------------------------
+
+
+def test_a_signed_return_that_is_brought_again_and_again_is_kept_once_and_counted(client, open_checkout, razorpay, lab):
+    made = open_checkout("razorpay")
+    fields = pays(lab, made)
+    for number in range(12):
+        answer = client.post("/" + made["callback_url"].split("/", 3)[3], {**fields, "more": f"{number}"})
+        assert answer.status_code == 303
+    record = CallbackRecord.objects.get()
+    assert (record.times, record.verdict, record.is_verified) == (12, "ignored", True)
+    assert record.event_id.endswith(fields["razorpay_payment_id"])
+
+
+def test_a_signed_return_that_is_brought_again_asks_the_processor_at_most_every_five_seconds(
+    client, open_checkout, razorpay, lab
+):
+    from datetime import timedelta
+
+    from checkout import payments
+
+    made = open_checkout("razorpay")
+    payment = Payment.objects.get()
+    payments.ask_after_return(payment.pk, now=later(seconds=0))
+    assert payments.ask_payment(payment_id=payment.pk, now=later(seconds=0))
+    before = asked(lab)
+    fields = {
+        "razorpay_order_id": made["razorpay_order_id"], "razorpay_payment_id": "pay_AAAAAAAAAAAAAA",
+        "razorpay_signature": signature(made["razorpay_order_id"], "pay_AAAAAAAAAAAAAA"),
+    }  # fmt: skip
+    path = "/" + made["callback_url"].split("/", 3)[3]
+    for _ in range(3):
+        client.post(path, fields)
+        payments.ask_due_payments(now=later(seconds=0))
+    assert asked(lab) == before
+    payment.refresh_from_db()
+    assert payment.next_ask_at == payment.last_asked_at + timedelta(seconds=5)
+    assert payments.ask_due_payments(now=later(seconds=6)) == 1
