@@ -10,7 +10,6 @@ from providers.models import AuditEntry, Invitation
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-
 def test_times_of_people_and_sign_ins_are_told_by_the_sellers_clock(provider, merchant):
     provider.currency = "UZS"
     provider.save()
