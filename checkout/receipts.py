@@ -37,6 +37,15 @@ class Receipt:
     fiscal_refund_url: str = ""
 
 
+def number_of(payment: Payment) -> str:
+    """By what its processor finds the payment: what took the money, else what was opened for it.
+
+    Never a token of Secure Processor: with it the address of its return leads to the checkout, which the receipt's
+    reader was not given.
+    """
+    return payment.capture_ref or ("" if payment.processor == "secure_processor" else payment.processor_ref)
+
+
 def find_receipt(code: str) -> Receipt:
     """The receipt behind its address. ReceiptNotFound, also for an order that is not paid."""
     order = None

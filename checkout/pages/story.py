@@ -165,7 +165,7 @@ def _contacts(sheet: Sheet, look: Look, speaker: "_Speaker") -> list[Contact]:
             Contact(
                 who=speaker.method(payment),
                 about=_("About money on your card or in the app: what was held, taken or sent back there."),
-                number=payment.processor_ref,
+                number=receipts.number_of(payment),
             )
         )
     if sheet.support_email:

@@ -46,6 +46,17 @@ def test_a_token_is_paid_on_the_card_page_and_told_once(shop):
     assert page.status_code == 200 and 'class="money"' in page.text
 
 
+def test_who_is_shown_the_receipt_is_shown_nothing_that_opens_the_checkout(shop):
+    made = shop.token()
+    shop.buyer(made)
+    is_paid_once(shop, made)
+    order = Order.objects.get()
+    for path in (f"/receipt/{order.receipt_code}", f"/receipt/{order.receipt_code}/story"):
+        page = requests.get(f"{shop.url}{path}", timeout=20).text
+        assert shop.transactions("payment")[0]["uid"] in page, "the number by which the processor finds it"
+        assert not [key for key in (made["checkout"]["token"], made["token"], order.token) if key in page], path
+
+
 def test_a_refused_card_is_told_by_its_word_and_nothing_is_taken(shop):
     made = shop.token()
     shop.buyer(made, "decline")
