@@ -155,6 +155,20 @@ def test_the_code_of_the_second_factor_can_be_had_without_a_phone(demo):
     assert re.fullmatch(r"\d{6}", run.stdout.strip()), run.stderr
 
 
+def test_the_doctor_finds_a_running_demo_in_good_health(demo):
+    told_otherwise = {"DJANGO_SETTINGS_MODULE", "SECRET_KEY", "ENV_FILE"}
+    environment = {name: value for name, value in os.environ.items() if name not in told_otherwise}
+    command = [".venv/bin/python", "manage.py", "doctor"]
+    end = time.monotonic() + 60
+    while True:  # a worker on a busy machine may answer late
+        run = subprocess.run(command, cwd=demo.tree, capture_output=True, text=True, env=environment)
+        if run.returncode == 0 or time.monotonic() > end:
+            break
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert {line.split()[0] for line in run.stdout.splitlines()} == {"ok"}, run.stdout
+    assert "workers: demo@localhost" in run.stdout
+
+
 def test_whoever_has_no_account_of_their_own_sells_through_the_house_s(demo):
     made = subprocess.run(
         [".venv/bin/python", "-c", MAKE_A_PROVIDER],

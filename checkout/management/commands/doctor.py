@@ -18,6 +18,8 @@ from django.core.management.base import BaseCommand
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from checkout import letters
 from checkout.models import Letter, Payment
@@ -29,6 +31,7 @@ from webhooks.models import Delivery
 # (sign, what was asked, what was found)
 Finding = tuple[str, str, str]
 OK, WARN, BAD = "ok", "look", "BAD"
+_EXPECTED = {"models.W040"}  # what SQLite's indexes lack is there for PostgreSQL's
 
 
 class Command(BaseCommand):
@@ -50,7 +53,8 @@ class Command(BaseCommand):
 
 
 def _settings() -> Iterator[Finding]:
-    found = run_checks(include_deployment_checks=not settings.DEMO, databases=["default"])
+    said = run_checks(include_deployment_checks=not settings.DEMO, databases=["default"])
+    found = [message for message in said if not message.is_silenced() and message.id not in _EXPECTED]
     for message in found:
         if message.level >= WARNING:
             yield BAD if message.level >= ERROR else WARN, "settings", f"{message.msg} ({message.id})"
@@ -73,12 +77,20 @@ def _database() -> Iterator[Finding]:
 
 def _broker() -> Iterator[Finding]:
     with current_app.connection_for_write(connect_timeout=2) as broker:
-        broker.ensure_connection(max_retries=1, interval_start=0, timeout=2)
+        try:
+            broker.ensure_connection(max_retries=1, interval_start=0, timeout=2)
+        except OperationalError:
+            yield BAD, "broker", f"does not answer at {broker.as_uri()} (CELERY_BROKER_URL)"
+            return
     yield OK, "broker", "answers"
 
 
 def _workers() -> Iterator[Finding]:
-    answers = current_app.control.ping(timeout=1.5)
+    try:
+        answers = current_app.control.ping(timeout=1.5)
+    except OperationalError:
+        yield BAD, "workers", "cannot be asked without a broker"
+        return
     if answers:
         yield OK, "workers", ", ".join(sorted(name for answer in answers for name in answer))
     else:
@@ -86,7 +98,11 @@ def _workers() -> Iterator[Finding]:
 
 
 def _cache() -> Iterator[Finding]:
-    cache.set("doctor", "well", 10)
+    try:
+        cache.set("doctor", "well", 10)
+    except (OSError, RedisError):
+        yield BAD, "cache", "does not answer (CACHE_URL)"
+        return
     shared = not settings.CACHES["default"]["BACKEND"].endswith("LocMemCache")
     if cache.get("doctor") != "well":
         yield BAD, "cache", "does not keep what it is given"
