@@ -140,6 +140,7 @@ def greeting(seeded: Seeded, *, seconds: float) -> str:
     Seller’s portal  {base}/portal/
     Back office      {base}/admin/
     Webhook inbox    {env["INBOX_URL"]}
+    E-mails          {env["LAB_URL"]}/mail/
     Processor lab    {env["LAB_URL"]}/
 
     Portal sign-in
