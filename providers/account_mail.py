@@ -50,24 +50,8 @@ def is_set_up() -> bool:
 
 def send(to: str, mail: Mail) -> None:
     """Once the transaction commits, in the background. Never raises: who caused it is not held up by the mail."""
-    context: dict[str, Any] = {"mail": mail, "support_email": settings.SUPPORT_EMAIL}
-    with translation.override(mail.lang):
-        plain = render_to_string("email/account/letter.txt", context)
-        html = render_to_string("email/account/letter.html", context)
-    message = EmailMultiAlternatives(
-        subject=" ".join(mail.heading.split()),
-        body=plain,
-        from_email=settings.DEFAULT_FROM_EMAIL,
-        to=[to],
-        reply_to=[settings.SUPPORT_EMAIL] if settings.SUPPORT_EMAIL else None,
-        headers={
-            "Message-ID": make_msgid(domain=urlsplit(settings.BASE_URL).hostname),  # the same at each try
-            "Auto-Submitted": "auto-generated",
-            "Content-Language": mail.lang,
-        },
-    )
-    message.attach_alternative(html, "text/html")
-    transaction.on_commit(lambda: _hand_over(message), robust=True)
+    letter = _Letter(to=to, mail=mail, message_id=make_msgid(domain=urlsplit(settings.BASE_URL).hostname))
+    transaction.on_commit(lambda: _hand_over(letter), robust=True)
 
 
 def settle(timeout_seconds: float = 10) -> bool:
@@ -75,8 +59,15 @@ def settle(timeout_seconds: float = 10) -> bool:
     return _post.settle(timeout_seconds)
 
 
-def _hand_over(message: EmailMultiAlternatives) -> None:
-    if is_set_up() and not _post.put(message):
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    to: str
+    mail: Mail
+    message_id: str  # the same at each try
+
+
+def _hand_over(letter: _Letter) -> None:
+    if is_set_up() and not _post.put(letter):
         logger.warning("an account mail was dropped: the mail server does not take them")
 
 
@@ -88,16 +79,16 @@ class _Post:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._waiting: list[tuple[float, int, int, EmailMultiAlternatives]] = []  # when, number, tries so far, letter
+        self._waiting: list[tuple[float, int, int, _Letter]] = []  # when, number, tries so far, letter
         self._numbers = itertools.count()
         self._threads = self._in_hand = 0
 
-    def put(self, message: EmailMultiAlternatives, *, tries: int = 0, pause_seconds: float = 0) -> bool:
+    def put(self, letter: _Letter, *, tries: int = 0, pause_seconds: float = 0) -> bool:
         """False where too many wait already."""
         with self._changed:
             if len(self._waiting) + self._in_hand >= WAITING_AT_MOST:
                 return False
-            heapq.heappush(self._waiting, (time.monotonic() + pause_seconds, next(self._numbers), tries, message))
+            heapq.heappush(self._waiting, (time.monotonic() + pause_seconds, next(self._numbers), tries, letter))
             if self._threads < THREADS:
                 self._threads += 1
                 threading.Thread(target=self._carry, name="account-mail", daemon=True).start()
@@ -113,8 +104,8 @@ class _Post:
 
     def _carry(self) -> None:
         while (found := self._next()) is not None:
-            tries, message = found
-            is_settled = _try(message)
+            tries, letter = found
+            is_settled = _try(letter)
             with self._changed:
                 self._in_hand -= 1
                 self._changed.notify_all()
@@ -123,9 +114,9 @@ class _Post:
             if tries >= len(AGAIN_AFTER_SECONDS):
                 logger.warning("an account mail was given up after %d tries", tries + 1)
             else:
-                self.put(message, tries=tries + 1, pause_seconds=AGAIN_AFTER_SECONDS[tries])
+                self.put(letter, tries=tries + 1, pause_seconds=AGAIN_AFTER_SECONDS[tries])
 
-    def _next(self) -> tuple[int, EmailMultiAlternatives] | None:
+    def _next(self) -> tuple[int, _Letter] | None:
         """The next letter that is due, waited for; None when nothing waits and the thread can go."""
         with self._changed:
             while self._waiting and not self._is_one_due():
@@ -133,18 +124,18 @@ class _Post:
             if not self._waiting:
                 self._threads -= 1
                 return None
-            _when, _number, tries, message = heapq.heappop(self._waiting)
+            _when, _number, tries, letter = heapq.heappop(self._waiting)
             self._in_hand += 1
-            return tries, message
+            return tries, letter
 
 
 _post = _Post()
 
 
-def _try(message: EmailMultiAlternatives) -> bool:
+def _try(letter: _Letter) -> bool:
     """One try. False where another may fare better."""
     try:
-        message.send()  # EMAIL_TIMEOUT bounds each step of it
+        _message_of(letter).send()  # EMAIL_TIMEOUT bounds each step of it
     except Exception as error:  # a mail server has many ways to fail, and none of them is ours
         code = _code_of(error)
         # Without its words: they may hold the reader's address.
@@ -159,3 +150,26 @@ def _code_of(error: Exception) -> int:
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return int(next(iter(error.recipients.values()), (0, b""))[0])
     return error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else 0
+
+
+def _message_of(letter: _Letter) -> EmailMultiAlternatives:
+    """Written by the thread that sends it: not even this is to be seen in how long a request takes."""
+    mail = letter.mail
+    context: dict[str, Any] = {"mail": mail, "support_email": settings.SUPPORT_EMAIL}
+    with translation.override(mail.lang):
+        plain = render_to_string("email/account/letter.txt", context)
+        html = render_to_string("email/account/letter.html", context)
+    message = EmailMultiAlternatives(
+        subject=" ".join(mail.heading.split()),
+        body=plain,
+        from_email=settings.DEFAULT_FROM_EMAIL,
+        to=[letter.to],
+        reply_to=[settings.SUPPORT_EMAIL] if settings.SUPPORT_EMAIL else None,
+        headers={
+            "Message-ID": letter.message_id,
+            "Auto-Submitted": "auto-generated",
+            "Content-Language": mail.lang,
+        },
+    )
+    message.attach_alternative(html, "text/html")
+    return message

@@ -49,20 +49,20 @@ def forgot(request: PortalRequest) -> HttpResponse:
 def _send_link(request: PortalRequest, email: str) -> None:
     now = timezone.now()
     account = members.find_account(email)
-    if account is None or not account.user.is_active:
-        return
+    user = account.user if account is not None and account.user.is_active else None
+    # The same work for every address: how long the answer takes tells nothing either.
     try:
-        ratelimit.count(f"portal/forgot/{account.pk}", per_minute=MAILS_PER_MINUTE, now=now)
+        ratelimit.count(f"portal/forgot/{members.normal_email(email)}", per_minute=MAILS_PER_MINUTE, now=now)
     except ratelimit.TooManyRequests:
         return
-    user = account.user
-    uid = urlsafe_base64_encode(force_bytes(user.pk))
-    path = reverse("portal:reset", args=[uid, default_token_generator.make_token(user)])
-    member_news.tell_reset_link(account=account, url=settings.BASE_URL + path, lang=get_language() or "en")
+    if account is not None and user is not None:
+        uid = urlsafe_base64_encode(force_bytes(user.pk))
+        path = reverse("portal:reset", args=[uid, default_token_generator.make_token(user)])
+        member_news.tell_reset_link(account=account, url=settings.BASE_URL + path, lang=get_language() or "en")
     audit.record(
         actor=None,
-        actor_name=user.get_username(),
-        act="password_link_sent",
+        actor_name=user.get_username() if user else "unknown",
+        act="password_link_sent" if user else "password_link_refused",
         target=user,
         details={"door": "portal"},
         request=request,

@@ -59,6 +59,12 @@ def test_asking_for_a_new_password_tells_nobody_whether_an_address_has_an_accoun
         pages.append(re.sub(r'csrfmiddlewaretoken" value="\w+"', "", page))
     assert len(set(pages)) == 1
     assert [letter.to for letter in letters()] == [[viewer.user.username]]
+    trail = AuditEntry.objects.filter(act__startswith="password_link").order_by("at")
+    assert [(row.act, row.actor_name) for row in trail] == [
+        ("password_link_sent", viewer.user.username),
+        ("password_link_refused", "unknown"),
+        ("password_link_refused", "unknown"),
+    ], "each leaves a line, so none is answered sooner"
 
 
 def test_a_link_to_a_new_password_never_works_for_staff(viewer):
