@@ -263,6 +263,8 @@ def deactivate(
         if not by_staff:
             _refuse_last_owner(present)
         Member.objects.filter(pk=member.pk).update(is_active=False)
+        # A second link, sent while the first was being accepted, must not lead back in.
+        _open_ones(member.provider).filter(email=present.user.get_username()).update(revoked_at=now)
         _record("member_removed", member.provider, actor, now, {"email": present.user.get_username()}, request)
     member.is_active = False
     return True

@@ -191,6 +191,17 @@ def test_two_owners_who_remove_each_other_at_once_leave_one(provider):
     assert Member.objects.filter(provider=provider, is_active=True, role=Role.OWNER).count() == 1
 
 
+def test_who_is_removed_does_not_come_back_by_a_link_that_was_sent_before(owner, provider):
+    first = invite(owner)
+    join(Client(), first)
+    member = Member.objects.get(user__username="new@shop.test")
+    Invitation.objects.update(accepted_at=None)  # another link, sent while this one was being accepted
+    owner.post(f"/portal/people/{member.pk}/remove")
+    assert members.find_invitation(first.rsplit("/", 1)[1], now=timezone.now()) is None
+    member.refresh_from_db()
+    assert not member.is_active
+
+
 def test_two_browsers_that_accept_one_link_at_once_make_one_person(owner):
     path = invite(owner)
     start, answers = Barrier(2), []
