@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from config.errors import JSON_API, refusal
-from providers.addresses import client_address, is_trusted_proxy
+from providers.addresses import client_address, is_trusted_proxy, subnet_of
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -26,9 +26,9 @@ _KEY_TEXT = re.compile(r"(provider|merchant)_(test_)?[0-9a-f]{16,}|(sk|rk)_(test
 _PERMISSIONS = "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()"
 
 
-def address_of(request: HttpRequest) -> str:
-    """For libraries that want to know whose request it is."""
-    return client_address(request)
+def party_of(request: HttpRequest) -> str:
+    """Whose tries at a password these are: an IPv4 address, or the first of an IPv6 network, which one party holds."""
+    return subnet_of(client_address(request)).partition("/")[0]
 
 
 class WholeBody:

@@ -150,7 +150,7 @@ PASSWORD_RESET_TIMEOUT = 3 * 60 * 60
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # a stranger cannot lock a colleague out from elsewhere
-AXES_CLIENT_IP_CALLABLE = "config.middleware.address_of"
+AXES_CLIENT_IP_CALLABLE = "config.middleware.party_of"
 AXES_RESET_ON_SUCCESS = True
 AXES_ENABLE_ACCESS_FAILURE_LOG = False
 

@@ -111,6 +111,28 @@ def test_one_network_cannot_try_one_password_at_many_addresses(provider, setting
     assert answers.count(429) == 5
 
 
+def test_another_spelling_of_the_address_or_of_the_sender_is_no_new_try(provider, settings):
+    member = make_member(provider, "owner", "kate@shop.test")
+    settings.RATE_LIMIT_SCALE = 100
+    names = ["kate@shop.test", "KATE@SHOP.TEST", " Kate@shop.test", "kate@shop.test ", "\N{KELVIN SIGN}ate@shop.test"]
+    for number in range(settings.AXES_FAILURE_LIMIT):
+        sent = {"X-Forwarded-For": f"203.0.113.{number}", "X-Real-IP": "203.0.113.7", "Forwarded": "for=203.0.113.9"}
+        data = {"username": names[number % len(names)], "password": f"wrong-{number}"}
+        Client().post("/portal/sign-in", data, headers=sent)
+    assert try_password(Client(), member.user.username, PASSWORD).status_code == 429
+
+
+def test_the_addresses_of_one_ipv6_network_are_one_sender(provider, settings):
+    member = make_member(provider)
+    settings.RATE_LIMIT_SCALE = 100
+    data = {"username": member.user.username, "password": "wrong"}
+    for number in range(settings.AXES_FAILURE_LIMIT):
+        Client(REMOTE_ADDR=f"2001:db8:1:2::{number:x}").post("/portal/sign-in", data)
+    right = {**data, "password": PASSWORD}
+    assert Client(REMOTE_ADDR="2001:db8:1:2:ffff::1").post("/portal/sign-in", right).status_code == 429
+    assert Client(REMOTE_ADDR="2001:db8:1:3::1").post("/portal/sign-in", right).status_code == 302
+
+
 def test_a_session_from_before_the_sign_in_is_worth_nothing_after_it(provider):
     member = make_member(provider)
     client = Client()
