@@ -7,13 +7,13 @@ from typing import Any, cast
 
 from django import forms
 from django.conf import settings
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import NoReverseMatch, reverse
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
+from checkout import soft_cache
 from checkout.portal import access, words
 from checkout.portal.access import DEVELOPER, TEST, VIEWER, PortalRequest
 from providers import members
@@ -136,7 +136,9 @@ def form_token() -> str:
 def is_first_sending(request: HttpRequest) -> bool:
     """Whether this showing of the form was not sent before (double click, reload of the answer)."""
     token = request.POST.get("form_token", "")[:64]
-    return bool(token) and cache.add(f"portal/form/{request.user.pk}/{token}", 1, FORM_TOKEN_FOR_SECONDS)
+    # Without the cache it cannot be said: rather a second key, which can be revoked, than none while it is down.
+    key = f"portal/form/{request.user.pk}/{token}"
+    return bool(token) and soft_cache.add(key, seconds=FORM_TOKEN_FOR_SECONDS) is not False
 
 
 def show_once(

@@ -15,7 +15,7 @@ from providers.member_news import What
 
 def show(request: PortalRequest) -> HttpResponse:
     """Once more on demand, after a proof. That somebody looked is recorded, and told to all owners."""
-    which = request.GET.get("which", "current")
+    which = "next" if request.GET.get("which") == "next" else "current"
     secret = (
         signing_secrets.upcoming(request.provider) if which == "next" else signing_secrets.current(request.provider)
     )

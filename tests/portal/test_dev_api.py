@@ -64,6 +64,17 @@ def test_the_same_form_sent_twice_makes_one_key(developer):
     assert ApiKey.objects.count() == 1
 
 
+def test_while_the_cache_is_away_keys_can_still_be_made(developer, settings):
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": "redis://127.0.0.1:9/0",
+            "OPTIONS": {"socket_connect_timeout": 0.2},
+        }
+    }
+    assert make(developer).startswith("merchant_test_")
+
+
 def test_a_rotated_key_works_beside_its_successor_for_as_long_as_was_chosen(developer):
     old = make(developer, "api")
     key = ApiKey.objects.get()
