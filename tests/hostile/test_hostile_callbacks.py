@@ -201,6 +201,7 @@ def test_six_hundred_hostile_callbacks_change_nothing_and_are_answered_in_form(w
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # half a minute on a quiet machine
 def test_ten_thousand_hostile_callbacks_change_nothing_and_are_answered_in_form(world):
     nothing_happens(world, 10_000)
 
