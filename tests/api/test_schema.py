@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -97,6 +98,14 @@ def test_the_page_shows_every_call_and_asks_nobody_else(client, schema):
     assert "script-src 'self'" in page.headers["Content-Security-Policy"]
     assert "unsafe" not in page.headers["Content-Security-Policy"]
     assert "https://" not in html.replace("https://dztech", "")
+
+
+def test_the_page_introduces_each_api_and_leads_to_its_calls(client, schema):
+    html = client.get("/docs/").content.decode()
+    introduced = re.findall(r'<dt><a href="#([\w-]+)">([^<]+)</a></dt>', html)
+    tags = {tag for calls in schema["paths"].values() for call in calls.values() for tag in call["tags"]}
+    assert {name for _, name in introduced} == tags
+    assert all(f'id="{place}"' in html for place, _ in introduced)
 
 
 def test_the_page_and_the_schema_ask_the_database_nothing(client, db, django_assert_num_queries):
