@@ -22,6 +22,8 @@ class What(Enum):
     RETURNS = auto()
     SECRET_SHOWN = auto()
     SECRET_ROTATED = auto()
+    OWNER_INVITED = auto()
+    OWNER_MADE = auto()
 
 
 def _said(what: What) -> str:
@@ -34,6 +36,8 @@ def _said(what: What) -> str:
         What.RETURNS: _("the addresses that buyers return to were changed"),
         What.SECRET_SHOWN: _("the signing secret was shown"),
         What.SECRET_ROTATED: _("the signing secret was rotated"),
+        What.OWNER_INVITED: _("somebody was invited as an owner"),
+        What.OWNER_MADE: _("a member was made an owner"),
     }[what]
 
 
@@ -99,7 +103,7 @@ def tell_owners(*, provider: Provider, what: What, who: str, facts: Sequence[tup
 
 
 def _label(name: str) -> str:
-    return {"before": _("Before"), "after": _("Now"), "key": _("Key")}.get(name, name)
+    return {"before": _("Before"), "after": _("Now"), "key": _("Key"), "email": _("E-mail")}.get(name, name)
 
 
 def role_name(role: str) -> str:

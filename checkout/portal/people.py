@@ -14,7 +14,9 @@ from django.utils.translation import gettext as _
 from checkout import ratelimit
 from checkout.portal import clock, frame, words
 from checkout.portal.access import PortalRequest
+from checkout.portal.proof import ProofForm
 from providers import account_mail, member_news, members
+from providers.member_news import What
 from providers.models import Invitation, Member, Role, StaffDevice
 
 INVITATIONS_PER_MINUTE = 10
@@ -24,7 +26,9 @@ def _role_choices() -> list[tuple[str, str]]:
     return [(role, f"{words.ROLES[role]}: {words.ROLES_MEAN[role]}") for role in Role.values]
 
 
-class RoleForm(forms.Form):
+class RoleForm(ProofForm):
+    """Who belongs to a seller decides over its money: an open browser alone is not asked (docs/adr/0025)."""
+
     role = forms.ChoiceField(label=gettext_lazy("Role"), choices=_role_choices, widget=forms.RadioSelect)
 
 
@@ -63,7 +67,9 @@ def show(request: PortalRequest) -> HttpResponse:
 
 
 def invite(request: PortalRequest) -> HttpResponse:
-    form = InviteForm(request.POST if request.method == "POST" else None, initial={"role": Role.VIEWER.value})
+    form = InviteForm(
+        request.POST if request.method == "POST" else None, request=request, initial={"role": Role.VIEWER.value}
+    )
     if request.method == "POST" and form.is_valid():
         now = timezone.now()
         problem, link = _invite(request, form.cleaned_data["email"], Role(form.cleaned_data["role"]), now)
@@ -96,6 +102,8 @@ def _invite(request: PortalRequest, email: str, role: Role, now: datetime) -> tu
     except members.IsStaff:
         return _("This address cannot be invited."), ""
     member_news.tell_invited(invitation=invitation, token=token, lang=get_language() or "en")
+    if role == Role.OWNER:
+        _tell_owners(request, What.OWNER_INVITED, invitation.email)
     return "", members.link_of(token)
 
 
@@ -127,9 +135,9 @@ def revoke(request: PortalRequest, invitation_id: UUID) -> HttpResponse:
 
 def change_role(request: PortalRequest, member_id: UUID) -> HttpResponse:
     member = _member(request, member_id)
-    form = RoleForm(request.POST if request.method == "POST" else None, initial={"role": member.role})
+    form = RoleForm(request.POST if request.method == "POST" else None, request=request, initial={"role": member.role})
     if request.method == "POST" and form.is_valid():
-        role = Role(form.cleaned_data["role"])
+        role, was_owner = Role(form.cleaned_data["role"]), member.is_owner
         try:
             members.change_role(
                 member=member, role=role, actor=request.member.user, now=timezone.now(), request=request
@@ -137,6 +145,8 @@ def change_role(request: PortalRequest, member_id: UUID) -> HttpResponse:
         except members.LastOwner:
             form.add_error("role", _last_owner())
         else:
+            if role == Role.OWNER and not was_owner:
+                _tell_owners(request, What.OWNER_MADE, member.user.get_username())
             messages.success(request, _("Saved."))
             return HttpResponseRedirect(reverse("portal:people"))
     return frame.ask(
@@ -169,6 +179,12 @@ def remove(request: PortalRequest, member_id: UUID) -> HttpResponse:
         back=reverse("portal:people"),
         is_dangerous=True,
         section="people",
+    )
+
+
+def _tell_owners(request: PortalRequest, what: What, email: str) -> None:
+    member_news.tell_owners(
+        provider=request.provider, what=what, who=request.member.user.get_username(), facts=[("email", email)]
     )
 
 

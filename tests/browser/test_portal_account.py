@@ -186,6 +186,7 @@ def test_an_invitation_is_accepted_and_a_key_made_without_script(visit, shop, pr
     page.goto(f"{shop}/portal/people/invite")
     page.fill("[name=email]", "new@shop.test")
     page.check("[name=role][value=developer]")
+    page.fill("[name=proof]", PASSWORD)
     page.click("main form button[type=submit]")
     account_mail.settle()
     link = re.search(r"http\S+/portal/join/\S+", mail.outbox[-1].body)[0]

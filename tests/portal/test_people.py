@@ -23,11 +23,10 @@ NEW = "a-good-long-password-7"
 def invite(owner, email="new@shop.test", role="developer"):
     """The path of the link that the invited person finds in their mailbox."""
     mail.outbox.clear()
-    answer = owner.post("/portal/people/invite", email=email, role=role)
+    answer = owner.post("/portal/people/invite", email=email, role=role, proof=PASSWORD)
     assert answer.status_code == 302, answer.content.decode()
     account_mail.settle()
-    (letter,) = mail.outbox
-    assert letter.to == [email.lower()]
+    (letter,) = [letter for letter in mail.outbox if letter.to == [email.lower()]]
     return re.search(r"http://127\.0\.0\.1:8000(/portal/join/\S+)", letter.body)[1]
 
 
@@ -125,7 +124,7 @@ def test_an_invitation_is_for_its_address_alone(owner, viewer):
 
 def test_without_a_mail_server_the_link_is_shown_once_to_who_invites(owner, settings):
     settings.EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
-    page = owner.post("/portal/people/invite", email="new@shop.test", role="viewer").content.decode()
+    page = owner.post("/portal/people/invite", email="new@shop.test", role="viewer", proof=PASSWORD).content.decode()
     path = re.search(r"http://127\.0\.0\.1:8000(/portal/join/[\w-]+)", page)[1]
     assert Client().get(path).status_code == 200
     assert path.split("/")[-1] not in owner.get("/portal/people/").content.decode()
@@ -135,14 +134,14 @@ def test_without_a_mail_server_the_link_is_shown_once_to_who_invites(owner, sett
 def test_a_member_cannot_be_invited_again_and_staff_not_at_all(provider, owner, viewer):
     User.objects.create_user("anna@pay.test", password=PASSWORD, is_staff=True)
     for email in (viewer.user.username, "anna@pay.test"):
-        answer = owner.post("/portal/people/invite", email=email, role="owner")
+        answer = owner.post("/portal/people/invite", email=email, role="owner", proof=PASSWORD)
         assert answer.status_code == 200 and 'class="problem"' in answer.content.decode()
     assert not Invitation.objects.exists()
     assert Member.objects.get(pk=viewer.member.pk).role == "viewer"
 
 
 def test_an_owner_changes_roles_and_removes_people_who_see_nothing_from_the_next_click_on(owner, viewer):
-    owner.post(f"/portal/people/{viewer.member.pk}/role", role="developer")
+    owner.post(f"/portal/people/{viewer.member.pk}/role", role="developer", proof=PASSWORD)
     assert viewer.get("/portal/doctor/").status_code == 200
     owner.post(f"/portal/people/{viewer.member.pk}/remove")
     answer = viewer.get("/portal/people/")
@@ -163,7 +162,7 @@ def test_somebody_who_was_removed_can_be_invited_back_in_another_role(owner, vie
 def test_the_last_owner_can_be_neither_removed_nor_made_less(owner):
     pk = owner.member.pk
     owner.post(f"/portal/people/{pk}/remove")
-    answer = owner.post(f"/portal/people/{pk}/role", role="viewer")
+    answer = owner.post(f"/portal/people/{pk}/role", role="viewer", proof=PASSWORD)
     assert 'class="problem"' in answer.content.decode()
     owner.member.refresh_from_db()
     assert (owner.member.role, owner.member.is_active) == ("owner", True)
@@ -189,6 +188,33 @@ def test_two_owners_who_remove_each_other_at_once_leave_one(provider):
         thread.join()
     assert len(refused) == 1
     assert Member.objects.filter(provider=provider, is_active=True, role=Role.OWNER).count() == 1
+
+
+@pytest.mark.parametrize("proof", ["", "wrong"])
+def test_an_open_browser_alone_brings_in_nobody_and_raises_nobody(owner, merchant, proof):
+    viewer = merchant("viewer")
+    answer = owner.post("/portal/people/invite", email="thief@else.test", role="owner", proof=proof)
+    assert answer.status_code == 200 and b'class="problem"' in answer.content
+    assert not Invitation.objects.exists()
+    answer = owner.post(f"/portal/people/{viewer.member.pk}/role", role="owner", proof=proof)
+    assert answer.status_code == 200 and b'class="problem"' in answer.content
+    viewer.member.refresh_from_db()
+    assert viewer.member.role == Role.VIEWER
+
+
+def test_every_owner_hears_of_another_one(owner, merchant, provider):
+    second, viewer = make_member(provider, "owner", "second@shop.test"), merchant("viewer")
+    owners = sorted([owner.user.username, second.user.username])
+    invite(owner, "third@shop.test", "owner")
+    told = [letter for letter in mail.outbox if letter.to != ["third@shop.test"]]
+    assert sorted(letter.to[0] for letter in told) == owners
+    assert "somebody was invited as an owner" in told[0].subject and "third@shop.test" in told[0].body
+    mail.outbox.clear()
+    for _twice in range(2):
+        owner.post(f"/portal/people/{viewer.member.pk}/role", role="owner", proof=PASSWORD)
+    account_mail.settle()
+    assert sorted(letter.to[0] for letter in mail.outbox) == sorted([*owners, viewer.user.username])
+    assert "a member was made an owner" in mail.outbox[0].subject
 
 
 def test_who_is_removed_does_not_come_back_by_a_link_that_was_sent_before(owner, provider):

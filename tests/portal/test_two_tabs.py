@@ -35,7 +35,7 @@ def both(provider, second):
 FORMS = {
     "/portal/settings/webhook": {"webhook_url": "https://first.test/hook", "proof": PASSWORD},
     "/portal/settings/returns": {"success_redirect_url": "https://first.test/{orderId}", "proof": PASSWORD},
-    "/portal/people/invite": {"email": "friend@first.test", "role": "owner"},
+    "/portal/people/invite": {"email": "friend@first.test", "role": "owner", "proof": PASSWORD},
     "/dev/api/keys/new/api": {"name": "shop"},
     "/dev/api/signing-secret/rotate": {"proof": PASSWORD},
 }

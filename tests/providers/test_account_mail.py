@@ -14,7 +14,7 @@ from providers.member_news import What
 from providers.models import PortalAccount, Role
 from tests.builders import make_provider
 from tests.mail_server import mail_server  # noqa: F401  (a fixture)
-from tests.portal.people import make_member, sign_in
+from tests.portal.people import PASSWORD, make_member, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LANGUAGES = ["uz", "ru", "en"]
@@ -42,7 +42,9 @@ def test_a_mail_server_that_keeps_us_waiting_holds_up_nobody(step, provider, mai
     member = make_member(provider, "owner")
     merchant = sign_in(member)
     assert Client().post("/portal/forgot", {"email": member.user.username}).status_code == 200
-    assert merchant.post("/portal/people/invite", email="new@shop.test", role="viewer").status_code == 302
+    assert (
+        merchant.post("/portal/people/invite", email="new@shop.test", role="viewer", proof=PASSWORD).status_code == 302
+    )
     wait_for(mail_server, step)
     assert merchant.get("/portal/people/").status_code == 200 and mail_server.taken == []
     mail_server.release()

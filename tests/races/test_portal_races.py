@@ -11,7 +11,7 @@ from checkout.errors import CheckoutError
 from checkout.models import Order, Payment, Refund
 from providers.models import Member, Role
 from tests.builders import later, make_key, make_paid_order, make_provider
-from tests.portal.people import make_member, sign_in
+from tests.portal.people import PASSWORD, make_member, sign_in
 from tests.races.test_money_races import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -71,8 +71,8 @@ def test_two_owners_who_make_each_other_less_at_once_leave_one(db):
     pair = [sign_in(make_member(provider, "owner", f"{name}@shop.test")) for name in ("one", "two")]
 
     def demote(number):
-        other = pair[1 - number].member
-        return browser_of(pair[number]).post(f"/portal/people/{other.pk}/role", {"role": "viewer"}).status_code
+        other, wish = pair[1 - number].member, {"role": "viewer", "proof": PASSWORD}
+        return browser_of(pair[number]).post(f"/portal/people/{other.pk}/role", wish).status_code
 
     # 302: done. 200: the form again, with the reason. 403: one's own role was gone already.
     assert sorted(at_once(demote, count=2)) in ([200, 302], [302, 403])
