@@ -131,6 +131,7 @@ class Call:
     answers: tuple[tuple[str, str], ...]
 
     takes_body_key: bool
+    takes_no_key: bool  # a secret in the body, or a code in the address, stands for it
 
     @property
     def description_html(self) -> SafeString:
@@ -139,12 +140,13 @@ class Call:
     @property
     def curl(self) -> str:
         """For readers without script; the script writes it anew with what is typed."""
-        key = [] if self.takes_body_key else ['  -H "x-api-key: $PROVIDER_API_KEY"']
+        key = [] if self.takes_body_key or self.takes_no_key else ['  -H "x-api-key: $PROVIDER_API_KEY"']
         body = ['  -H "Content-Type: application/json"'] if self.method == "POST" else []
         if self.takes_body_key:
             body.append('  -d "{\\"apiKey\\": \\"$PROVIDER_API_KEY\\", \\"externalId\\": \\"ORDER-1001\\"}"')
         elif fields := [given for given in self.inputs if given.place == "body" and given.example]:
             content = ", ".join(f'"{given.name}": {given.as_json}' for given in fields)
+            content = content.replace(json.dumps(_INVENTED), '"\'"$MERCHANT_SECRET"\'"')
             body.append(f"  -d '{{{content}}}'")
         verb = "" if self.method == "GET" else f" -X {self.method}"
         return " \\\n".join([f"curl -i{verb} {settings.BASE_URL}{self.path}", *key, *body])
@@ -172,6 +174,7 @@ def _code_marked(text: str) -> SafeString:
 
 RAW_KINDS = {"number", "integer", "boolean", "object", "array"}  # written into a body as they are typed
 _PLACES = ["path", "query", "body", "header"]  # what one fills in first
+_INVENTED = "merchant_test_…"
 _EXAMPLES = {
     ("createPaymentIntent", "externalId"): "ORDER-1001",
     ("registerMerchant", "source"): "marketplace",
@@ -189,7 +192,7 @@ _EXAMPLES = {
     ("createRazorpayCheckout", "order_id"): "order_rcptid_11",
     ("createRazorpayCheckout", "amount"): "50000",
     ("createRazorpayCheckout", "currency"): "INR",
-    ("startPayment", "merchant_secret"): "merchant_test_…",
+    ("startPayment", "merchant_secret"): _INVENTED,
     ("startPayment", "amount"): "1000",
 }
 # The key is given once for the whole page.
@@ -261,6 +264,7 @@ def _call(method: str, path: str, operation: dict[str, Any]) -> Call:
         inputs=tuple(sorted(inputs, key=lambda given: _PLACES.index(given.place))),
         answers=answers,
         takes_body_key=takes_body_key,
+        takes_no_key=not operation.get("security"),
     )
 
 

@@ -28,13 +28,13 @@ function jsonOf(fields) {
   return `{${members.join(", ")}}`;
 }
 
-function callOf(form, key) {
+function callOf(form, key, hides = false) {
   const headers = [];
   const query = new URLSearchParams();
   const body = [];
   let path = form.dataset.path;
   if (key && form.dataset.keyIn === "body") body.push({ name: "apiKey", kind: "string", value: key });
-  else if (key) headers.push(["x-api-key", key]);
+  else if (key && form.dataset.keyIn !== "none") headers.push(["x-api-key", key]);
   for (const input of form.querySelectorAll("[data-in]")) {
     const { value, name } = input;
     const { in: place, kind } = input.dataset;
@@ -42,7 +42,7 @@ function callOf(form, key) {
     else if (value === "") continue;
     else if (place === "query") query.set(name, value);
     else if (place === "header") headers.push([name, value]);
-    else body.push({ name, kind, value });
+    else body.push({ name, kind, value: hides && name === "merchant_secret" ? "$MERCHANT_SECRET" : value });
   }
   const hasBody = form.dataset.method === "POST";
   if (hasBody) headers.push(["Content-Type", "application/json"]);
@@ -54,8 +54,8 @@ const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
 function writeCurl(form) {
   const hidden = keyInput.value && !showKey.checked ? "$PROVIDER_API_KEY" : keyInput.value || "$PROVIDER_API_KEY";
-  const call = callOf(form, form.dataset.keyIn === "body" && !keyInput.value ? "" : hidden);
-  const inShell = (text) => (text.includes("$PROVIDER_API_KEY") ? `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("`", "\\`").replaceAll(/\$(?!PROVIDER_API_KEY)/g, "\\$")}"` : quoted(text));
+  const call = callOf(form, form.dataset.keyIn === "body" && !keyInput.value ? "" : hidden, !showKey.checked);
+  const inShell = (text) => (/\$(PROVIDER_API_KEY|MERCHANT_SECRET)/.test(text) ? `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("`", "\\`").replaceAll(/\$(?!PROVIDER_API_KEY|MERCHANT_SECRET)/g, "\\$")}"` : quoted(text));
   const lines = [`curl -i${call.method === "GET" ? "" : ` -X ${call.method}`} ${quoted(call.url)}`];
   for (const [name, value] of call.headers) lines.push(`  -H ${inShell(`${name}: ${value}`)}`);
   if (call.body !== null) lines.push(`  -d ${inShell(call.body)}`);

@@ -1,3 +1,4 @@
+import html
 import json
 import re
 from pathlib import Path
@@ -86,26 +87,35 @@ def test_answers_are_what_the_schema_promises(schema, api, create, client, lab, 
 
 def test_the_page_shows_every_call_and_asks_nobody_else(client, schema):
     page = client.get("/docs/")
-    html = page.content.decode()
+    shown = page.content.decode()
 
     assert page.status_code == 200
     for calls in schema["paths"].values():
         for call in calls.values():
-            assert f'id="{call["operationId"]}"' in html
-    assert "<script>" not in html
-    assert "style=" not in html
-    assert "onclick" not in html
+            assert f'id="{call["operationId"]}"' in shown
+    assert "<script>" not in shown
+    assert "style=" not in shown
+    assert "onclick" not in shown
     assert "script-src 'self'" in page.headers["Content-Security-Policy"]
     assert "unsafe" not in page.headers["Content-Security-Policy"]
-    assert "https://" not in html.replace("https://dztech", "")
+    assert "https://" not in shown.replace("https://dztech", "")
 
 
 def test_the_page_introduces_each_api_and_leads_to_its_calls(client, schema):
-    html = client.get("/docs/").content.decode()
-    introduced = re.findall(r'<dt><a href="#([\w-]+)">([^<]+)</a></dt>', html)
+    shown = client.get("/docs/").content.decode()
+    introduced = re.findall(r'<dt><a href="#([\w-]+)">([^<]+)</a></dt>', shown)
     tags = {tag for calls in schema["paths"].values() for call in calls.values() for tag in call["tags"]}
     assert {name for _, name in introduced} == tags
-    assert all(f'id="{place}"' in html for place, _ in introduced)
+    assert all(f'id="{place}"' in shown for place, _ in introduced)
+
+
+def test_calls_that_take_no_api_key_are_shown_without_one(client):
+    page = html.unescape(client.get("/docs/").content.decode())
+    started = page[page.index('id="startPayment"') :]
+    line = re.search(r"curl -i -X POST \S+/api/start_payment.*?-d '[^<]*", started, re.DOTALL)[0]
+    assert "x-api-key" not in line
+    assert """-d '{"merchant_secret": "'"$MERCHANT_SECRET"'", "amount": 1000}'""" in line
+    assert started.count('data-key-in="none"') == 2  # it and the watch
 
 
 def test_the_page_and_the_schema_ask_the_database_nothing(client, db, django_assert_num_queries):

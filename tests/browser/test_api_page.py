@@ -75,6 +75,19 @@ def test_the_curl_line_shows_the_key_only_when_asked_and_is_safe_to_paste(browse
     assert "'\\''s $HOME `id`" in page.inner_text(curl)
 
 
+def test_the_merchant_secret_is_hidden_in_the_curl_line_and_no_api_key_goes_with_it(browser, live_server, key):
+    page = browser()
+    page.goto(f"{live_server.url}/docs/")
+    curl = "#startPayment [data-curl]"
+    page.fill("#key", key)
+    page.fill("#startPayment-merchant_secret", "merchant_test_mine")
+
+    assert r"\"$MERCHANT_SECRET\"" in page.inner_text(curl)
+    assert "x-api-key" not in page.inner_text(curl) and "merchant_test_mine" not in page.inner_text(curl)
+    page.check("#show-key")
+    assert "merchant_test_mine" in page.inner_text(curl)
+
+
 def test_a_refusal_is_told_in_words(browser, live_server, key):
     page = browser()
     page.goto(f"{live_server.url}/docs/")
