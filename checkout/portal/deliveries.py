@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from checkout import paging
+from checkout import paging, ratelimit
 from checkout.models import Order
 from checkout.portal import clock, delivery_words, frame
 from checkout.portal.access import DEVELOPER, LIVE, PortalRequest
@@ -26,6 +26,7 @@ from webhooks.models import Attempt, Delivery
 
 ATTEMPTS = 50  # shown of a delivery at most
 MOST_COUNTED = 1000
+REPLAYS_PER_MINUTE = 60
 # Not for the eyes of everybody who may look at a page, and of no use there.
 HIDDEN = {"set-cookie", "authorization", "proxy-authorization", "cookie"}
 
@@ -212,6 +213,11 @@ def replay_all(request: PortalRequest) -> HttpResponse:
 def _replay(request: PortalRequest, ids: list[UUID], *, forced: bool) -> None:
     """One audit entry names all that were taken."""
     now = timezone.now()
+    try:  # an address can be anybody's: who may send again must not be able to flood it
+        ratelimit.count(f"portal/replay/{request.provider.pk}", per_minute=REPLAYS_PER_MINUTE, now=now)
+    except ratelimit.TooManyRequests:
+        messages.error(request, _("Too many at once. Wait a minute."))
+        return
     with transaction.atomic():
         count = delivery.replay(ids, forced=forced, now=now)
         details = {"asked": len(ids), "taken": count, "forced": forced, "ids": [str(row_id) for row_id in ids[:50]]}

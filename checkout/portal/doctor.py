@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from checkout import ratelimit
 from checkout.portal import clock, delivery_words, doctor_words, frame
 from checkout.portal.access import PortalRequest
 from checkout.portal.deliveries import delivery_of
@@ -25,6 +26,7 @@ OFFERED = 20  # of the latest webhooks to pick from
 OTHERS = 50  # of the same order that are compared
 ATTEMPTS = 50
 LARGEST_BODY = 64 * 1024
+TRIES_PER_MINUTE = 30
 
 
 class DoctorForm(forms.Form):
@@ -83,6 +85,9 @@ def show(request: PortalRequest) -> HttpResponse:
         initial = {"delivery": str(picked.pk)} if picked else {}
         return _page(request, DoctorForm(initial=initial, offered=offered))
     form = DoctorForm(request.POST, request.FILES, offered=offered)
+    if form.is_valid() and _is_too_often(request):
+        form.add_error(None, _("Too many at once. Wait a minute."))
+        return _page(request, form, status=429)
     if not form.is_valid():
         return _page(request, form, status=400)
     case = _case(request, form, picked)
@@ -106,6 +111,15 @@ def _page(
         "samples": [(name, slug, samples.text_of(slug)) for slug, (name, _file) in samples.LANGUAGES.items()],
     }
     return frame.page(request, "portal/doctor.html", context, status=status)
+
+
+def _is_too_often(request: PortalRequest) -> bool:
+    """One examination tries thousands of ways to sign: it is for people, not for programs."""
+    try:
+        ratelimit.count(f"portal/doctor/{request.provider.pk}", per_minute=TRIES_PER_MINUTE, now=timezone.now())
+    except ratelimit.TooManyRequests:
+        return True
+    return False
 
 
 # --- what is known ------------------------------------------------------------------------------------------------

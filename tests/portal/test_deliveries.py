@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from checkout.models import Order
-from checkout.portal import delivery_words, payments
+from checkout.portal import deliveries, delivery_words, payments
 from providers.models import AuditEntry
 from tests.builders import make_provider
 from tests.conftest import ROOT
@@ -205,3 +205,15 @@ def test_a_webhook_whose_order_is_gone_is_still_shown(viewer, provider, order):
     Delivery.objects.filter(pk=row.pk).update(order_id="00000000-0000-7000-8000-000000000001")
     assert viewer.get(page_of(row)).status_code == 200
     assert Order.objects.exists()
+
+
+def test_sending_again_is_not_a_way_to_flood_somebody(developer, provider, settings, monkeypatch):
+    settings.RATE_LIMIT_SCALE = 1
+    monkeypatch.setattr(deliveries, "REPLAYS_PER_MINUTE", 3)  # what a slow machine does within a minute, too
+    row = told(provider, make_order(provider), status=500)
+    page = f"/portal/deliveries/{row.pk}/replay/"
+    for _number in range(4):
+        Delivery.objects.filter(pk=row.pk).update(state=Delivery.State.STUCK)
+        answer = developer.post(page, follow=True)
+    assert "Too many at once. Wait a minute." in answer.content.decode()
+    assert Delivery.objects.get(pk=row.pk).state == Delivery.State.STUCK

@@ -7,6 +7,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 from django.utils.translation import override
 
+from checkout.portal import doctor as doctor_page
 from checkout.portal import doctor_words
 from providers import signing_secrets
 from tests.builders import make_provider
@@ -172,3 +173,12 @@ def test_whatever_is_pasted_is_answered(developer, row, secret, what):
     pasted = {"headers": headers_of(row), "body": "{}", "secret": secret, "computed": "v1,x", **PASTED[what]}
     assert "<h2" in examine(developer, **pasted)
     examine(developer, **{**pasted, "delivery": str(row.pk)})
+
+
+def test_it_is_for_people_and_not_for_programs(developer, row, settings, monkeypatch):
+    settings.RATE_LIMIT_SCALE = 1
+    monkeypatch.setattr(doctor_page, "TRIES_PER_MINUTE", 3)  # what a slow machine does within a minute, too
+    for _number in range(3):
+        examine(developer, headers="a: b", body="{}")
+    answer = developer.post(PAGE, headers="a: b", body="{}", secret="", computed="", delivery="")
+    assert answer.status_code == 429 and "Too many at once. Wait a minute." in answer.content.decode()
