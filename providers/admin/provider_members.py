@@ -90,6 +90,7 @@ class MemberActs(PayModelAdmin):
         self, request: HttpRequest, provider: Provider, invitation: Invitation, token: str, lang: str
     ) -> HttpResponse:
         member_news.tell_invited(invitation=invitation, token=token, lang=lang)
+        _tell_owners(provider, invitation.role, member_news.What.OWNER_INVITED, invitation.email)
         sent = "A letter with it is on its way." if account_mail.is_set_up() else "No mail server: hand it over."
         return self.page(
             request,
@@ -128,6 +129,7 @@ class MemberActs(PayModelAdmin):
                 by_staff=True,
                 request=request,
             )
+            _tell_owners(provider, member.role, member_news.What.OWNER_MADE, member.user.get_username())
             self._warn_without_owner(request, provider)
             return self.to_row(provider)
         return self.act_page(
@@ -191,3 +193,12 @@ class MemberActs(PayModelAdmin):
         if member is None:
             raise Http404
         return provider, member
+
+
+def _tell_owners(provider: Provider, role: str, what: member_news.What, email: str) -> None:
+    """An owner may do without a second person what staff may not: whoever brings one in, the present ones hear of it.
+
+    Not by which colleague: that is between us and the trail.
+    """
+    if role == Role.OWNER:
+        member_news.tell_owners(provider=provider, what=what, who="DZTech Pay", facts=[("email", email)])

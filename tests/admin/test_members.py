@@ -47,6 +47,23 @@ def test_staff_invite_the_first_owner_and_see_the_link_once(admin, provider, mai
     assert AuditEntry.objects.filter(act="member_invited", actor=admin.user).count() == 1
 
 
+def test_the_owners_there_are_hear_of_one_that_staff_bring_in(admin, provider, mailoutbox):
+    present, raised = make_member(provider, "owner"), make_member(provider, "viewer")
+    invite(admin, provider, "another@else.test")
+    account_mail.settle()
+    (told,) = [letter for letter in mailoutbox if letter.to == [present.user.username]]
+    assert "somebody was invited as an owner" in told.subject and "another@else.test" in told.body
+    assert admin.user.username not in told.body
+    mailoutbox.clear()
+    admin.post(address(provider, f"members/{raised.pk}/role/"), role="owner")
+    account_mail.settle()
+    assert sorted(letter.to[0] for letter in mailoutbox) == sorted([present.user.username, raised.user.username])
+    mailoutbox.clear()
+    admin.post(address(provider, f"members/{raised.pk}/role/"), role="viewer")
+    account_mail.settle()
+    assert mailoutbox == []
+
+
 def test_staff_take_an_invitation_back(admin, provider):
     path = re.search(r"(/portal/join/[\w-]+)", invite(admin, provider))[1]
     admin.post(address(provider, f"members/{Invitation.objects.get().pk}/revoke/"))
