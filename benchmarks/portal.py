@@ -1,4 +1,5 @@
-"""The merchant's portal before a seller with a million orders, on PostgreSQL: milliseconds and queries of each page.
+"""The merchant's portal, and the Provider API's list of orders, before a seller with a million orders, on PostgreSQL:
+milliseconds and queries of each page.
 
     python benchmarks/portal.py [--orders 1000000] [--rounds 5] [--slow 50] [--database postgres://…]
 
@@ -111,14 +112,18 @@ def fill(count: int) -> None:
 
 
 def sign_in() -> Any:
-    """A browser of the large seller's owner."""
+    """A browser of the large seller's owner, who has an API key too."""
     from django.conf import settings
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
     from django.contrib.auth.models import User
     from django.contrib.sessions.backends.db import SessionStore
     from django.test import Client
+    from django.utils import timezone
 
     from checkout.portal import access
+    from gateway.types import Mode
+    from providers import keys
+    from providers.models import Provider
 
     user = User.objects.get(username="bench@bench.test")
     session = SessionStore()
@@ -126,7 +131,8 @@ def sign_in() -> Any:
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
     session[access.EPOCH] = str(user.portal_account.session_epoch)
     session.save()
-    client = Client()
+    _key, text = keys.issue_key(provider=Provider.objects.get(slug="bench"), mode=Mode.TEST, now=timezone.now())
+    client = Client(headers={"x-api-key": text})
     client.cookies[settings.PORTAL_COOKIE_NAME] = session.session_key
     return client
 
@@ -144,6 +150,7 @@ def pages() -> list[tuple[str, str]]:
     mine = Order.objects.filter(provider__slug="bench")
     count = mine.count()
     middle = mine.get(external_id=f"ORDER-{count // 2}")
+    eldest = mine.order_by("created_at")[min(100, count - 1)]
     payment = middle.payments.get()
     month = (timezone.now() - timedelta(days=200)).date().isoformat()
     until = (timezone.now() - timedelta(days=170)).date().isoformat()
@@ -178,6 +185,9 @@ def pages() -> list[tuple[str, str]]:
         ("webhooks that did not arrive", "/portal/deliveries/?state=stuck"),
         ("webhooks, last page", "/portal/deliveries/?page=last"),
         ("one webhook", f"/portal/deliveries/{delivery.pk}/"),
+        ("API: orders", "/api/orders"),
+        ("API: orders, a page in the middle", f"/api/orders?cursor={paging.place_of(middle)}"),
+        ("API: orders, the last hundred", f"/api/orders?limit=100&cursor={paging.place_of(eldest)}"),
     ]
 
 

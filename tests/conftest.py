@@ -155,7 +155,7 @@ def database_url(transactional_db):
 
 @pytest.fixture(scope="session", autouse=True)
 def _empty_quickly():
-    """After a test that commits: tests/emptying.py instead of Django's flush, at a thirtieth of its cost."""
+    """After a test that commits: tests/emptying.py instead of Django's flush, at a tenth of its cost."""
     from django.test import TransactionTestCase
 
     from tests.emptying import empty
