@@ -405,7 +405,9 @@ def test_an_event_of_another_accounts_payment_touches_nothing_here(shop, process
     records = CallbackRecord.objects.exclude(account__provider=other)
     assert not records.filter(is_verified=True).exists()
     assert not CallbackRecord.objects.filter(payment_id=made["payment_id"], is_verified=True).exists()
-    assert set(CallbackRecord.objects.values_list("verdict", flat=True)) <= {"refused", "unknown_reference"}
+    # What was refused is sent again; such a one may be under way this moment.
+    finished = CallbackRecord.objects.filter(finished_at__isnull=False)
+    assert set(finished.values_list("verdict", flat=True)) <= {"refused", "unknown_reference"}
     assert records.filter(verdict="refused").exists()
 
 
