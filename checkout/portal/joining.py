@@ -39,6 +39,8 @@ def show(request: PortalRequest, token: str) -> HttpResponse:
     if invitation is None:
         return _not_open(request)
     account = members.find_account(invitation.email)
+    if account is not None and members.find_invitation(token, now=now) is None:
+        return _not_open(request)  # the account is what another browser made of this very link a moment ago
     context: dict[str, Any] = {
         "invitation": invitation,
         "role": words.ROLES[invitation.role],
