@@ -33,3 +33,12 @@ def developer(merchant):
 @pytest.fixture
 def viewer(merchant):
     return merchant("viewer")
+
+
+@pytest.fixture(autouse=True)
+def _letters_stay_here():
+    """No letter of one test arrives in the next one's box."""
+    yield
+    from providers import account_mail
+
+    account_mail.settle()
