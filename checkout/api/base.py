@@ -1,5 +1,6 @@
 """A view of a dialect: strict JSON in, JSON out, one place for errors, and answers that can be said again."""
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -97,3 +98,9 @@ class DialectView(APIView):
 def read(shape: Serializer, body: dict[str, Any]) -> dict[str, Any]:
     """The body's fields by `shape`, a serializer made once: making one for each call costs more than reading."""
     return shape.run_validation(body)
+
+
+def refund_key(request: Request) -> str:
+    """The caller's key as the refund remembers it: longer than a day, because it names a wish about money."""
+    key = request.headers.get("Idempotency-Key")
+    return "api/" + hashlib.sha256(key.encode()).hexdigest()[:40] if key else ""

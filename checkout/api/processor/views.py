@@ -1,6 +1,5 @@
 """The Processor API: a checkout at Stripe or at Razorpay, what became of it, captures and refunds."""
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any, ClassVar
 from uuid import UUID
@@ -12,7 +11,7 @@ from rest_framework.serializers import Serializer
 
 from checkout import payments, refunds, returns, sessions
 from checkout.api.authentication import KeyInHeaders, key_of, provider_of
-from checkout.api.base import DialectView, read
+from checkout.api.base import DialectView, read, refund_key
 from checkout.api.bodies import answer, write_json
 from checkout.api.errors import BadInput
 from checkout.api.processor import docs, shapes
@@ -207,7 +206,7 @@ class RefundPayment(ProcessorView):
             payment_id=payment.pk,
             amount_minor=wanted.get("amount"),
             reason=wanted.get("reason") or "",
-            idempotency_key=_refund_key(request),
+            idempotency_key=refund_key(request),
             requested_by=self.cause_of(request),
             cause=self.cause_of(request),
             now=timezone.now(),
@@ -282,9 +281,3 @@ class RazorpayVerify(ProcessorView):
 
 def _fresh(payment: Payment) -> Payment:
     return Payment.objects.select_related("order", "account").get(pk=payment.pk)
-
-
-def _refund_key(request: Request) -> str:
-    """The caller's key as the refund remembers it: longer than a day, because it names a wish about money."""
-    key = request.headers.get("Idempotency-Key")
-    return "api/" + hashlib.sha256(key.encode()).hexdigest()[:40] if key else ""

@@ -1,6 +1,5 @@
 """The Provider API: an order and its checkout address for a selling system, and what became of it."""
 
-import hashlib
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from rest_framework.request import Request
 from checkout import catalogue, orders, paging, payments, refunds
 from checkout.api import fields
 from checkout.api.authentication import KeyInHeaders, key_of, provider_of
-from checkout.api.base import DialectView, read
+from checkout.api.base import DialectView, read, refund_key
 from checkout.api.bodies import answer
 from checkout.api.errors import BadInput
 from checkout.api.provider import docs, shapes
@@ -148,7 +147,7 @@ class RefundOrder(ProviderView):
             order_id=order.pk,
             amount_minor=fields.exact_money(amount, order.currency).minor if amount is not None else None,
             reason=wanted.get("reason") or "",
-            idempotency_key=_refund_key(request),
+            idempotency_key=refund_key(request),
             requested_by=f"api key {key_of(request).prefix}",
             cause=f"api key {key_of(request).prefix}",
             now=timezone.now(),
@@ -169,12 +168,6 @@ def _order_out(order: Order) -> dict[str, Any]:
 
 def _tries() -> QuerySet[Payment]:
     return Payment.objects.order_by("created_at", "pk").prefetch_related("refunds")
-
-
-def _refund_key(request: Request) -> str:
-    """The caller's key as the refund remembers it: longer than a day, because it names a wish about money."""
-    key = request.headers.get("Idempotency-Key")
-    return "api/" + hashlib.sha256(key.encode()).hexdigest()[:40] if key else ""
 
 
 def _external_id(text: str) -> str:
