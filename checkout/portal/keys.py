@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from checkout.portal import access, clock, frame, words
+from checkout.portal import clock, doors, frame, words
 from checkout.portal.access import LIVE, OWNER, PortalRequest
 from checkout.portal.proof import ProofForm
 from gateway.types import Mode
@@ -77,12 +77,12 @@ def may_manage(request: PortalRequest) -> bool:
     return request.mode != LIVE or members.may(request.member.role, OWNER)
 
 
-def _for_its_manager(view: Callable[..., HttpResponse]) -> access.View:
+def _for_its_manager(view: Callable[..., HttpResponse]) -> doors.View:
     """Live keys are an owner's matter."""
 
     @wraps(view)
     def allowed(request: PortalRequest, **of_address: Any) -> HttpResponse:
-        return view(request, **of_address) if may_manage(request) else access.forbidden(request, OWNER)
+        return view(request, **of_address) if may_manage(request) else doors.forbidden(request, OWNER)
 
     return allowed
 

@@ -7,7 +7,8 @@ from typing import Any
 from django.http import Http404, HttpResponse
 
 from checkout.portal import frame
-from checkout.portal.access import PortalRequest, View
+from checkout.portal.access import PortalRequest
+from checkout.portal.doors import View
 
 
 def or_lost(view: Callable[..., HttpResponse]) -> View:

@@ -23,7 +23,8 @@ from checkout.portal import (
     signing,
     try_it,
 )
-from checkout.portal.access import ANYONE, DEVELOPER, OWNER, SIGNED_IN, VIEWER, Door, door
+from checkout.portal.access import ANYONE, DEVELOPER, OWNER, SIGNED_IN, VIEWER
+from checkout.portal.doors import Door, door
 
 app_name = "portal"
 
