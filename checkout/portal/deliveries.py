@@ -17,7 +17,6 @@ from checkout.models import Order
 from checkout.portal import clock, delivery_words, frame
 from checkout.portal.access import DEVELOPER, LIVE, PortalRequest
 from checkout.portal.filters import DeliveriesForm
-from checkout.portal.lost import or_lost
 from checkout.portal.payment_words import Badge
 from checkout.portal.payments import filters_of, page_of, pages
 from providers import audit, members
@@ -45,7 +44,6 @@ def deliveries_of(request: PortalRequest) -> QuerySet[Delivery]:
     return Delivery.objects.filter(provider=request.provider, is_livemode=request.mode == LIVE)
 
 
-@or_lost
 def show(request: PortalRequest) -> HttpResponse:
     form = DeliveriesForm(request.GET, provider=request.provider)
     found: paging.Page[Delivery] = paging.Page(rows=[])
@@ -118,7 +116,6 @@ def delivery_of(request: PortalRequest, delivery_id: UUID) -> Delivery:
     return found
 
 
-@or_lost
 def one(request: PortalRequest, delivery_id: UUID) -> HttpResponse:
     row = delivery_of(request, delivery_id)
     tries = list(row.tries.all()[:ATTEMPTS])
@@ -161,7 +158,6 @@ def _try(attempt: Attempt, request: PortalRequest) -> Try:
 # --- again --------------------------------------------------------------------------------------------------------
 
 
-@or_lost
 def replay(request: PortalRequest, delivery_id: UUID) -> HttpResponse:
     """What arrived or was overtaken goes out again, too, once its owner was told what that means."""
     row = delivery_of(request, delivery_id)
@@ -188,7 +184,6 @@ def replay(request: PortalRequest, delivery_id: UUID) -> HttpResponse:
     )
 
 
-@or_lost
 def replay_all(request: PortalRequest) -> HttpResponse:
     """Everything of this mode that did not arrive."""
     rows = deliveries_of(request).filter(state__in=delivery.REPLAYABLE)

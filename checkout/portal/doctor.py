@@ -14,7 +14,6 @@ from checkout import ratelimit
 from checkout.portal import clock, delivery_words, doctor_words, frame
 from checkout.portal.access import PortalRequest
 from checkout.portal.deliveries import delivery_of
-from checkout.portal.lost import or_lost
 from providers import signing_secrets
 from providers.fields import Undecryptable
 from providers.models import Provider
@@ -77,7 +76,6 @@ class DoctorForm(forms.Form):
         return str(self.cleaned_data["body"]).replace("\r\n", "\n").encode("utf-8", "replace")
 
 
-@or_lost
 def show(request: PortalRequest) -> HttpResponse:
     picked = _picked(request)
     offered = _offered(request, picked)

@@ -14,7 +14,6 @@ from checkout import notifications, refunds, sellers, statuses, wording
 from checkout.models import Order, Payment, Refund
 from checkout.portal import clock, delivery_words, frame, payment_words
 from checkout.portal.access import DEVELOPER, OWNER, PortalRequest
-from checkout.portal.lost import or_lost
 from gateway import registry
 from gateway.money import Money
 from providers import members
@@ -39,7 +38,6 @@ class Try:
     why_not: str
 
 
-@or_lost
 def show(request: PortalRequest, order_id: UUID) -> HttpResponse:
     order = order_of(request, order_id)
     tries = list(order.payments.order_by("created_at", "pk").prefetch_related("refunds"))

@@ -18,7 +18,6 @@ from checkout.models import Order
 from checkout.portal import clock, frame, payment_words
 from checkout.portal.access import PortalRequest
 from checkout.portal.filters import PaymentsForm
-from checkout.portal.lost import or_lost
 from gateway.money import Money, exponent_of
 from providers.models import MerchantAccount, Provider
 
@@ -39,7 +38,6 @@ class Row:
     made: str
 
 
-@or_lost
 def show(request: PortalRequest) -> HttpResponse:
     businesses = businesses_of(request.provider, request.mode)
     form = form_of(request, has_businesses=bool(businesses))

@@ -17,7 +17,6 @@ from checkout.errors import CheckoutError, IdempotencyMismatch, RefundTooLarge
 from checkout.models import Order, Payment, Refund
 from checkout.portal import amounts, frame
 from checkout.portal.access import PortalRequest
-from checkout.portal.lost import or_lost
 from checkout.portal.payment import order_of, remaining, why_not
 from gateway.money import Money
 from providers import audit
@@ -61,7 +60,6 @@ class RefundForm(forms.Form):
         return str(self.cleaned_data["reason"]).replace("\x00", "").strip()
 
 
-@or_lost
 def ask(request: PortalRequest, order_id: UUID, payment_id: UUID) -> HttpResponse:
     order = order_of(request, order_id)
     payment = order.payments.filter(pk=payment_id).first()
