@@ -85,10 +85,13 @@ def signed(event, *, secret=STRIPE_SECRET, at=None):
     return body, {"Stripe-Signature": header, "Content-Type": "application/json"}
 
 
+# Nothing hangs longer than the product waits, and what is settled later is settled soon.
+PACE = {"settle_seconds": 0.2, "refund_seconds": 0.2, "hang_seconds": 30, "retry_ladder": [0.2, 0.5]}
+
+
 @pytest.fixture(scope="session")
 def _running_lab():
-    # Nothing hangs longer than the product waits, and what is settled later is settled soon.
-    running = serve(settings=Settings(settle_seconds=0.2, refund_seconds=0.2, hang_seconds=30, retry_ladder=[0.2, 0.5]))
+    running = serve(settings=Settings(**PACE))
     yield running
     running.stop()
 
@@ -97,6 +100,7 @@ def _running_lab():
 def lab(_running_lab, settings):
     """The lab, empty, with one US account that has Cash App Pay; the product talks to it."""
     _running_lab.lab.reset(with_accounts=True)
+    _running_lab.lab.settings.change(PACE)  # a test before this one may have let it take an hour
     settings.PROCESSOR_URLS = {**settings.PROCESSOR_URLS, ("stripe", "test"): f"{_running_lab.base_url}/stripe"}
     found = StripeLab(_running_lab)
     found.control("/stripe/accounts", secret_key=STRIPE_KEY, country="US")
